@@ -1,0 +1,68 @@
+# Every target does its own set-up, on a fresh machine with Python 3.11 or newer.
+#   make demo    review the sample pictures in the browser (make demo ARGS='--simulate' hands arguments on)
+#   make test    all tests            make check   lint, types, fast tests
+#   make bench   what it does, measured
+
+.DELETE_ON_ERROR:
+.PHONY: setup demo test check bench browser lock clean
+
+PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+ARGS ?=
+
+demo: .venv/demo
+	$(BIN)/bulkqa demo $(ARGS)
+
+setup: .venv/demo
+
+test: .venv/dev browser
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m 'not slow and not browser' $(ARGS)
+
+bench: .venv/dev
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# Writes the requirement files anew. Hashes of all platforms, and no address of any index.
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+	--no-emit-index-url --no-emit-find-links --system-certs --upgrade
+lock:
+	$(LOCK) requirements/demo.in -o requirements/demo.txt
+	$(LOCK) requirements/dev.in -c requirements/demo.txt -o requirements/dev.txt
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/python:
+	@test -n '$(PYTHON)' || { echo 'bulkqa needs Python 3.11 or newer.' >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { \
+		rm -rf .venv; \
+		echo 'Python cannot make a virtual environment. On Debian or Ubuntu: apt-get install python3-venv' >&2; \
+		exit 1; }
+	@touch $@
+
+.venv/demo: requirements/demo.txt pyproject.toml | .venv/python
+	@echo 'Installing what bulkqa needs into .venv ...'
+	@$(PIP) install --require-hashes -r requirements/demo.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev: requirements/dev.txt .venv/demo
+	@echo 'Installing what the tests need into .venv ...'
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# The browser tests drive Chromium. Who may install it gets it; else they say that they were left out.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+		|| command -v google-chrome >/dev/null \
+		|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+			&& echo 'Installing Chromium ...' \
+			&& apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium >/dev/null; } \
+		|| echo 'No Chromium here: browser tests will be left out (under CI=true they fail).' >&2

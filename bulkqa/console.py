@@ -1,0 +1,132 @@
+"""What people read in a terminal: tables and progress, drawn by Rich."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from bulkqa import ports
+from bulkqa.flow.report import LabelTally, Report, Tally, as_json, band_pairs
+from bulkqa.flow.statistics import Interval
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def print_report(report: Report, title: str, file: IO[str] | None = None, published: bool = False) -> None:
+    """Print the label x confidence band table: outcomes by label, then how right each band is."""
+    document = as_json(report, None, 1, published)
+    average: dict[str, object] = document["class_average"]  # type: ignore[assignment]
+    console = out if file is None else Console(file=file, highlight=False)
+    totals = report.totals
+    outcomes = _table(title)
+    for name in ("Total", "Confirmed", "Disconf.", "Split", "Unrev.", "Correct", "95 % int."):
+        outcomes.add_column(name, justify="right", no_wrap=True)
+    for label, line in report.labels.items():
+        outcomes.add_row(label, *_outcomes(line.all))
+    outcomes.add_section()
+    outcomes.add_row("TOTALS", *_outcomes(totals.all), style="bold")
+    outcomes.add_row("Class average", *[""] * 5, percent(_share(average["correct"])), "")
+    console.print(outcomes)
+
+    bands = _table("Correct by confidence, and confirmed of reviewed")
+    for place, (low, high) in enumerate(band_pairs(report.bands)):
+        last = place == len(report.bands) - 2
+        bands.add_column(f"{low:g}-{high:g}" if last else f"{low:g}-<{high:g}", justify="right")
+    for label, line in report.labels.items():
+        bands.add_row(label, *_bands(line, published))
+    bands.add_section()
+    bands.add_row("TOTALS", *_bands(totals, published), style="bold")
+    shares: list[Mapping[str, object]] = average["bands"]  # type: ignore[assignment]
+    bands.add_row("Class average", *(percent(_share(band["correct"])) for band in shares))
+    console.print(bands)
+    if report.below:
+        console.print(f"{report.below} items lie below the lowest band and are in neither table.")
+
+
+def _table(title: str) -> Table:
+    """Return an empty table whose first column is the label, given room before the others."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    table.add_column("Label", overflow="fold", min_width=13)
+    return table
+
+
+def percent(share: float | None) -> str:
+    """Return a share as people read it, "-" for none.
+
+    >>> percent(0.9643), percent(None)
+    ('96.43%', '-')
+    """
+    return "-" if share is None else f"{share:.2%}"
+
+
+def _share(value: object) -> float | None:
+    return value if isinstance(value, float) else None
+
+
+def _interval(interval: Interval | None) -> str:
+    return "-" if interval is None else f"{100 * interval[0]:.1f}-{100 * interval[1]:.1f}"
+
+
+def _outcomes(tally: Tally) -> list[str]:
+    numbers = (tally.total, tally.confirmed, tally.disconfirmed, tally.split, tally.unreviewed)
+    return [*map(str, numbers), percent(tally.correct), _interval(tally.interval)]
+
+
+def _bands(line: LabelTally, published: bool) -> Iterator[str]:
+    for tally in line.bands:
+        if published and tally.total == 0:
+            yield "0.00%\n0/0"
+        elif tally.reviewed:
+            yield f"{percent(tally.correct)}\n{tally.confirmed}/{tally.reviewed}"
+        else:
+            yield "-"
+
+
+def print_progress(job: str, progress: Mapping[str, ports.Progress]) -> None:
+    """Print how far the pages of a job are, label by label, with a bar."""
+    table = _table(f"Job {job}")
+    table.add_column("Pages done", justify="right")
+    table.add_column("Answers", justify="right")
+    table.add_column("", width=24)
+    for label, line in progress.items():
+        bar = ProgressBar(total=line.wanted, completed=line.answers, width=24)
+        table.add_row(label, f"{line.done}/{line.pages}", f"{line.answers}/{line.wanted}", bar)
+    lines = progress.values()
+    answers, wanted = sum(line.answers for line in lines), sum(line.wanted for line in lines)
+    table.add_section()
+    table.add_row(
+        "TOTAL",
+        f"{sum(line.done for line in lines)}/{sum(line.pages for line in lines)}",
+        f"{answers}/{wanted}",
+        ProgressBar(total=max(wanted, 1), completed=answers, width=24),
+        style="bold",
+    )
+    out.print(table)
+
+
+@contextmanager
+def progress_bar() -> Iterator[ports.Notice]:
+    """Show a bar for each stage of long work on standard error, while it runs, if that is a terminal."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
+        stages = {}
+
+        def notice(stage: str, done: int, of: int) -> None:
+            if stage not in stages:
+                stages[stage] = bars.add_task(stage, total=of or None)
+            bars.update(stages[stage], completed=done)
+
+        yield notice

@@ -1,0 +1,170 @@
+"""Corpus: what a model labelled, row by row, each with its confidence.
+
+A corpus file is CSV, read by header name in any column order, or JSON Lines with the same fields. A row
+that cannot be used becomes a `Rejected` with its line and reason, and reading goes on behind it.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from bulkqa.errors import InputError
+from bulkqa.flow.records import Records, Rejected, has_surrogate, printable
+
+IMAGE_FIELDS = ("image_local_path", "image")
+"""Names of the image column, the published one first."""
+
+# The label table's key attributes hold at most this many bytes (DynamoDB: partition and sort key).
+MAX_IMAGE_BYTES = 2048
+MAX_LABEL_BYTES = 1024
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_ABSOLUTE = re.compile(r"[/\\~]|[A-Za-z]:")
+_STEP = re.compile(r"[/\\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An image, one label the model gave it, and the model's confidence in it (0-100)."""
+
+    image: str
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An item and the physical line of the corpus file on which it begins (the first line is 1)."""
+
+    line: int
+    item: Item
+
+
+Keep = Callable[[Item], Item]
+"""A check of an item beyond its text: returns it, perhaps with another reference, or raises `InputError`."""
+
+
+def read_corpus(lines: Iterable[bytes], name: str, keep: Keep | None = None) -> Iterator[Row | Rejected]:
+    r"""Yield every row of a corpus file as a `Row` or a `Rejected`, in file order.
+
+    `lines` are the physical lines of the file as bytes, ends kept; `name` is the file's, for messages.
+    An item that `keep` refuses becomes a `Rejected` too.
+
+    Raises `InputError` where nothing can be read at all: an empty file, a header without the columns.
+
+    >>> list(read_corpus([b"label,confidence,image\n", b"Dog,99.5,a.jpg\n", b"Dog,high,b.jpg\n"], "x.csv"))
+    ... # doctest: +NORMALIZE_WHITESPACE
+    [Row(line=2, item=Item(image='a.jpg', label='Dog', confidence=99.5)),
+     Rejected(line=3, reason="confidence 'high' is not a number")]
+    """
+    records = Records(lines, name)
+    image = label = confidence = 0
+    if records.header is not None:
+        image = records.column(*IMAGE_FIELDS)
+        label, confidence = records.column("label"), records.column("confidence")
+    return _read(records, image, label, confidence, keep)
+
+
+def _read(
+    records: Records, image: int, label: int, confidence: int, keep: Keep | None
+) -> Iterator[Row | Rejected]:
+    for record in records:
+        if isinstance(record, Rejected):
+            yield record
+            continue
+        line, fields = record
+        try:
+            if isinstance(fields, dict):
+                item = _item_of_json(fields)
+            else:
+                item = _item(fields[image], fields[label], fields[confidence])
+            yield Row(line, item if keep is None else keep(item))
+        except InputError as error:
+            yield Rejected(line, str(error))
+
+
+def check_image(image: str) -> str:
+    """Return `image` if it may be used as a reference; say why not by raising `InputError`.
+
+    A path has to stay below the folder of pictures, judged on its text alone: not absolute, no step
+    `..`. URLs are exempt, but for our own `local://`, which names such a path.
+
+    >>> check_image("dogs/a.jpg"), check_image("s3://bucket/../a.jpg")
+    ('dogs/a.jpg', 's3://bucket/../a.jpg')
+    """
+    path = image
+    if "://" in image and _URL.match(image):
+        if not image.startswith("local://"):
+            return image
+        path = image.removeprefix("local://")
+    if _ABSOLUTE.match(path):
+        raise InputError(f"image path {image!r} is absolute; it has to be relative to the pictures' folder")
+    if ".." in path and ".." in _STEP.split(path):
+        raise InputError(f"image path {image!r} climbs out of the pictures' folder with '..'")
+    return image
+
+
+def _item_of_json(row: dict[str, object]) -> Item:
+    image = next((name for name in IMAGE_FIELDS if name in row), IMAGE_FIELDS[0])
+    return _item(_text(row, image), _text(row, "label"), _field(row, "confidence"))
+
+
+def _field(row: dict[str, object], name: str) -> object:
+    if name not in row:
+        raise InputError(f"field {name!r} is missing")
+    return row[name]
+
+
+def _text(row: dict[str, object], name: str) -> str:
+    value = _field(row, name)
+    if not isinstance(value, str):
+        raise InputError(f"field {name!r} is no text")
+    return value
+
+
+def _item(image: str, label: str, confidence: object) -> Item:
+    """Return the item of one row's three values; raise `InputError` with the reason where one is bad."""
+    _check_key(image, "image", MAX_IMAGE_BYTES)
+    _check_key(label, "label", MAX_LABEL_BYTES)
+    return Item(check_image(image), label, _confidence(confidence))
+
+
+def _check_key(text: str, name: str, most: int) -> None:
+    """Refuse a text that cannot be a key of the label table."""
+    if not text or text.isspace():
+        raise InputError(f"the {name} is empty")
+    if len(text) * 4 > most and len(text.encode("utf-8", "surrogatepass")) > most:
+        raise InputError(f"the {name} is longer than {most} bytes")
+    if "\0" in text:
+        raise InputError(f"the {name} holds a NUL character")
+    if not text.isascii() and has_surrogate(text):  # JSON can spell what UTF-8 cannot
+        raise InputError(f"the {name} is not UTF-8")
+
+
+def _confidence(value: object) -> float:
+    if value == "" or (isinstance(value, str) and value.isspace()):
+        raise InputError("the confidence is empty")
+    try:
+        number = _number(value)
+    except (ValueError, OverflowError):
+        raise InputError(f"confidence {_shown(value)} is not a number") from None
+    if not math.isfinite(number):
+        raise InputError(f"confidence {_shown(value)} is not finite")
+    if not 0 <= number <= 100:
+        raise InputError(f"confidence {_shown(value)} is outside 0-100")
+    return number
+
+
+def _number(value: object) -> float:
+    if isinstance(value, str):
+        if "_" in value or not value.isascii():  # float() would read 9_9 and digits of other scripts
+            raise ValueError
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError
+    return float(value)
+
+
+def _shown(value: object) -> str:
+    return printable(repr(value))[:60]

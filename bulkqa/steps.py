@@ -1,0 +1,413 @@
+"""Steps: the flow joined to the ports, one function per trigger.
+
+Whoever calls (the command, the portal, a Lambda) builds the adapters and passes them in.
+"""
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import PurePosixPath
+from tempfile import TemporaryFile
+from typing import BinaryIO, TypeVar, cast
+
+from bulkqa import wire
+from bulkqa.errors import ConflictError, InputError, NotFoundError
+from bulkqa.flow.answers import Answer, read_answer
+from bulkqa.flow.batches import Counts, Spill, make_batches, plan_batches
+from bulkqa.flow.corpus import Keep, read_corpus
+from bulkqa.flow.records import Rejected
+from bulkqa.flow.report import check_bands
+from bulkqa.flow.tasks import TaskItem, read_task_input, task_input
+from bulkqa.flow.votes import LabelRow, Recorded, row_of_job, voter, votes
+from bulkqa.ports import Blobs, LabelTable, Notice, QueuedTask, Store
+from bulkqa.settings import MAX_REVIEWERS, JobSettings, check_job_name, read_job
+
+T = TypeVar("T")
+
+MANIFEST_LINES = 100_000
+"""Lines of one manifest at most: what one Ground Truth labeling job takes."""
+
+# Batch files are read this many at a time for a report, so that one look-up serves them all.
+_BATCHES_AT_ONCE = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """What a launch did. `again` says that this very job had been launched before."""
+
+    job: str
+    counts: Counts
+    batches: int
+    rejected_key: str
+    first_rejected: tuple[Rejected, ...]
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of an answer: its decisions, the parts not counted, and the votes."""
+
+    answer: Answer
+    recorded: Recorded
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay did. `unreadable` names answer files that could not be read, and why."""
+
+    answers: int
+    recorded: Recorded
+    unreadable: tuple[str, ...]
+
+
+# Keys of a job's blobs.
+
+
+def job_key(job: str, name: str = "job.json") -> str:
+    """Return the key of a file of a job.
+
+    >>> job_key("dogs", "manifest.json")
+    'jobs/dogs/manifest.json'
+    """
+    return f"jobs/{job}/{name}"
+
+
+def batch_key(job: str, number: int) -> str:
+    """Return the key of a batch's custom labeling input."""
+    return job_key(job, f"custom-labeling-inputs/{number:08d}.json")
+
+
+def answer_key(job: str, number: int, worker: str, revision: int) -> str:
+    """Return the key under which the portal keeps an answer."""
+    return job_key(job, f"answers/{number:08d}/{worker}.{revision}.json")
+
+
+# Launch.
+
+
+def launch(
+    open_corpus: Callable[[], BinaryIO],
+    settings: JobSettings,
+    store: Store,
+    *,
+    created_at: str,
+    keep: Keep | None,
+    notice: Notice,
+) -> Launched:
+    """Launch a job: read the corpus, write `job.json`, rows, batches, manifest, and queue the pages.
+
+    `settings` come without what follows from the corpus; `keep` may refuse an item or change its
+    reference; `notice` hears (stage, done, of) now and then. The corpus is opened twice. Whatever was
+    interrupted is made whole by launching again: the same corpus and settings are the same job.
+
+    Raises `InputError` where the settings cannot be used, the corpus has no usable row, or the job
+    exists with another corpus or other settings.
+    """
+    _check(settings)
+    with Spill(settings.seed, settings.minimum_confidence) as spill:
+        digest = hashlib.sha256()
+        with open_corpus() as corpus:
+            spill.add(read_corpus(_digested(corpus, digest, notice), settings.corpus_name, keep))
+        counts = spill.counts()
+        if not counts.items:
+            raise InputError(_nothing_usable(settings, counts, spill))
+        settings = dataclasses.replace(
+            settings,
+            corpus_sha256=digest.hexdigest(),
+            items=counts.items,
+            labels=tuple(sorted(counts.of_label)),
+        )
+        again, created_at = _claim(settings, store.blobs, created_at)
+        pages = list(plan_batches(counts.of_label, settings.batch_size))
+        # The manifest is written last: where it is, all the rest is, and reviewers may be at work.
+        if not _exists(_manifest_key(settings.job, 0, len(pages)), store.blobs):
+            with open_corpus() as corpus:
+                name = f"corpus{PurePosixPath(settings.corpus_name).suffix}"
+                store.blobs.write_file(job_key(settings.job, name), corpus)
+            _write_rejected(settings, spill, store.blobs)
+            _write_rows(settings, created_at, spill, store.table, notice)
+            _write_batches(settings, len(pages), spill, store.blobs, notice)
+            if store.queue is not None:
+                store.queue.add((QueuedTask(settings.job, *page) for page in pages), settings.reviewers)
+            _write_manifests(settings.job, pages, store.blobs)
+        first = tuple(islice(spill.rejected(), 5))
+    return Launched(settings.job, counts, len(pages), job_key(settings.job, "rejected.csv"), first, again)
+
+
+def _check(settings: JobSettings) -> None:
+    check_job_name(settings.job)
+    check_bands(settings.bands)
+    make_batches((), settings.batch_size)
+    if not 1 <= settings.reviewers <= MAX_REVIEWERS:
+        raise InputError(f"{settings.reviewers} reviewers: 1 to {MAX_REVIEWERS} can review a page")
+    if not 0 <= settings.minimum_confidence <= 100:
+        raise InputError(f"minimum confidence {settings.minimum_confidence:g} is outside 0 to 100")
+    if not -(2**63) <= settings.seed < 2**63:
+        raise InputError(f"seed {settings.seed} is outside 64 bits")
+
+
+def _digested(corpus: BinaryIO, digest: "hashlib._Hash", notice: Notice) -> Iterator[bytes]:
+    """Yield the lines of the corpus, taking its digest as they pass."""
+    for number, line in enumerate(corpus):
+        digest.update(line)
+        if number % 10_000 == 0:
+            notice("reading", number, 0)
+        yield line
+
+
+def _counted(things: Iterable[T], stage: str, of: int, notice: Notice) -> Iterator[T]:
+    for number, thing in enumerate(things):
+        if number % 1_000 == 0:
+            notice(stage, number, of)
+        yield thing
+    notice(stage, of, of)
+
+
+def _nothing_usable(settings: JobSettings, counts: Counts, spill: Spill) -> str:
+    reasons = "".join(f"; line {bad.line}: {bad.reason}" for bad in islice(spill.rejected(), 3))
+    return (
+        f"{settings.corpus_name}: no usable row: {counts.below} below the minimum confidence "
+        f"{settings.minimum_confidence:g}, {counts.rejected} rejected{reasons}"
+    )
+
+
+def _claim(settings: JobSettings, blobs: Blobs, created_at: str) -> tuple[bool, str]:
+    """Write `job.json` if there is none; return whether there was, and when the job was created."""
+    key = job_key(settings.job)
+    if blobs.create(key, settings.to_json(created_at)):
+        return False, created_at
+    before, created_before = read_job(blobs.read(key), key)
+    difference = before.difference(settings)
+    if difference is not None:
+        raise ConflictError(
+            f"job {settings.job!r} was launched with {difference}; launch under another name, or as it was"
+        )
+    return True, created_before
+
+
+def _write_rejected(settings: JobSettings, spill: Spill, blobs: Blobs) -> None:
+    with TemporaryFile() as file, io.TextIOWrapper(file, "utf-8", newline="") as text:
+        writer = csv.writer(text)
+        writer.writerow(("file", "line", "reason"))
+        writer.writerows((settings.corpus_name, bad.line, bad.reason) for bad in spill.rejected())
+        text.flush()
+        file.seek(0)
+        blobs.write_file(job_key(settings.job, "rejected.csv"), cast(BinaryIO, file))
+
+
+def _write_rows(
+    settings: JobSettings, created_at: str, spill: Spill, table: LabelTable, notice: Notice
+) -> None:
+    jobs = frozenset({settings.job})
+    rows = (
+        LabelRow((item.image, item.label), item.confidence, jobs=jobs, created_at=created_at)
+        for item in spill.items("hash")  # all rows of a label share an index key on AWS: spread them
+    )
+    table.launch(_counted(rows, "rows", settings.items, notice))
+
+
+def _write_batches(settings: JobSettings, pages: int, spill: Spill, blobs: Blobs, notice: Notice) -> None:
+    files = (
+        (batch_key(settings.job, batch.number), json.dumps(task_input(batch), ensure_ascii=False).encode())
+        for batch in make_batches(spill.items("label"), settings.batch_size)
+    )
+    blobs.write_all(_counted(files, "pages", pages, notice))
+
+
+def _write_manifests(job: str, pages: Sequence[tuple[int, str, int]], blobs: Blobs) -> None:
+    parts = -(-len(pages) // MANIFEST_LINES)
+    for part in reversed(range(parts)):  # the first one last: it says that all is there
+        with TemporaryFile() as file:
+            for number, label, _ in pages[part * MANIFEST_LINES : (part + 1) * MANIFEST_LINES]:
+                file.write(wire.manifest_line(blobs.uri(batch_key(job, number)), label, f"{number:08d}"))
+            file.seek(0)
+            blobs.write_file(_manifest_key(job, part, len(pages)), cast(BinaryIO, file))
+
+
+def _manifest_key(job: str, part: int, pages: int) -> str:
+    return job_key(job, "manifest.json" if pages <= MANIFEST_LINES else f"manifest-{part:03d}.json")
+
+
+def _exists(key: str, blobs: Blobs) -> bool:
+    try:
+        blobs.read(key)
+    except NotFoundError:
+        return False
+    return True
+
+
+# Jobs and their pages.
+
+
+def jobs(blobs: Blobs) -> list[JobSettings]:
+    """Return the settings of every job, oldest first."""
+    found = []
+    for name in blobs.folders("jobs/"):
+        with suppress(NotFoundError):  # a folder somebody else put there
+            found.append(read_job(blobs.read(job_key(name)), job_key(name)))
+    return [settings for settings, _ in sorted(found, key=lambda job: (job[1], job[0].job))]
+
+
+def settings_of(job: str, blobs: Blobs) -> JobSettings:
+    """Return a job's settings; raise `NotFoundError` if there is no such job."""
+    key = job_key(check_job_name(job))
+    try:
+        data = blobs.read(key)
+    except NotFoundError:
+        raise NotFoundError(f"there is no job {job!r}") from None
+    return read_job(data, key)[0]
+
+
+def page_items(job: str, number: int, blobs: Blobs) -> tuple[TaskItem, ...]:
+    """Return the pictures of a page, in page order."""
+    key = batch_key(job, number)
+    return read_task_input(blobs.read(key), key)
+
+
+# Answers.
+
+
+def answer_page(
+    job: str,
+    number: int,
+    worker: str,
+    content: Mapping[str, object],
+    store: Store,
+    submitted_at: str,
+) -> Receipt:
+    """Keep a reviewer's answer to a page and count its votes; return what became of it.
+
+    The answer is written first and counted afterwards, so whatever breaks between the two is made good
+    by counting again, which changes nothing where it was counted. The same answer given again is the
+    same answer.
+
+    Raises `InputError` for an answer without a single decision, `ConflictError` for one that differs
+    from this reviewer's answer before.
+    """
+    items = page_items(job, number, store.blobs)
+    answer = read_answer(content, len(items))
+    if not answer.decisions:
+        raise InputError("the answer holds no decision on any picture")
+    page = wire.AnsweredPage(
+        f"{number:08d}",
+        store.blobs.uri(batch_key(job, number)),
+        (wire.Annotation(worker, wire.answer_content(content), 0, submitted_at),),
+    )
+    key = answer_key(job, number, worker, 0)
+    again = not store.blobs.create(key, wire.write_payload(page))
+    if again:
+        before = wire.read_payload(store.blobs.read(key), key)[0].annotations[0]
+        if read_answer(before.content, len(items)).decisions != answer.decisions:
+            raise ConflictError("this page was answered before, and otherwise; the first answer stands")
+    recorded = store.table.record(votes(items, answer, voter(job, worker)))
+    if store.queue is not None:
+        store.queue.complete(worker, job, number, _numbers(answer))
+    return Receipt(answer, recorded, again)
+
+
+def _numbers(answer: Answer) -> dict[str, int]:
+    """Return how many decisions of each kind an answer holds."""
+    numbers: dict[str, int] = {}
+    for decision in answer.decisions.values():
+        numbers[decision.value] = numbers.get(decision.value, 0) + 1
+    return numbers
+
+
+def count_pending(job: str, store: Store) -> Replayed:
+    """Count the answers that were kept but not counted, as after a crash between the two."""
+    counted = store.queue.completed(job) if store.queue else set()
+    answers = store.blobs.keys(job_key(job, "answers/"))
+    return _count_answers(job, (key for key in answers if _answered(key) not in counted), store)
+
+
+def replay(job: str, store: Store, notice: Notice) -> Replayed:
+    """Make the label table and the queue from the job's files: batches give the rows, answers the votes.
+
+    On a right table it changes nothing; on an empty one it gives the same counts.
+    """
+    data = store.blobs.read(job_key(check_job_name(job)))
+    settings, created_at = read_job(data, job_key(job))
+    numbers = [
+        int(PurePosixPath(key).stem) for key in store.blobs.keys(job_key(job, "custom-labeling-inputs/"))
+    ]
+    rows = (
+        row
+        for number in numbers
+        for row in _missing_rows(page_items(job, number, store.blobs), job, created_at, store.table)
+    )
+    store.table.launch(_counted(rows, "rows", 0, notice))
+    if store.queue is not None:
+        pages = ((number, page_items(job, number, store.blobs)) for number in numbers)
+        tasks = (QueuedTask(job, number, items[0].label, len(items)) for number, items in pages)
+        store.queue.add(tasks, settings.reviewers)
+    answers = list(store.blobs.keys(job_key(job, "answers/")))
+    return _count_answers(job, _counted(answers, "answers", len(answers), notice), store)
+
+
+def _missing_rows(
+    items: Iterable[TaskItem], job: str, created_at: str, table: LabelTable
+) -> Iterator[LabelRow]:
+    """Yield what the table lacks of a page's rows: the row, or this job in a row it shares with others."""
+    items = [item for item in items if item.check is None]
+    present = table.get([(item.image, item.label) for item in items])
+    for item in items:
+        row = present.get((item.image, item.label))
+        if row is not None and job in row.jobs:
+            continue
+        confidence = item.confidence
+        if row is not None and row.created_at is not None and created_at < row.created_at:
+            confidence = row.confidence  # a later launch has the last word
+        yield LabelRow((item.image, item.label), confidence, jobs=frozenset({job}), created_at=created_at)
+
+
+def _answered(key: str) -> tuple[int, str]:
+    """Return the page number and worker that a portal answer's key names."""
+    path = PurePosixPath(key)
+    number, worker = path.parent.name, path.stem.rpartition(".")[0]
+    return (int(number) if number.isdecimal() else -1), worker
+
+
+def _count_answers(job: str, keys: Iterable[str], store: Store) -> Replayed:
+    answers, recorded, unreadable = 0, Recorded(), list[str]()
+    for key in keys:
+        try:
+            for page in wire.read_payload(store.blobs.read(key), key):
+                batch = store.blobs.key(page.batch_uri)
+                items = read_task_input(store.blobs.read(batch), batch)
+                number = int(PurePosixPath(batch).stem)
+                for annotation in page.annotations:
+                    answer = read_answer(annotation.content, len(items))
+                    name = voter(job, annotation.worker)
+                    recorded += store.table.record(votes(items, answer, name, annotation.revision))
+                    if store.queue is not None:
+                        store.queue.complete(annotation.worker, job, number, _numbers(answer))
+                    answers += 1
+        except InputError as error:
+            unreadable.append(str(error))
+    return Replayed(answers, recorded, tuple(unreadable))
+
+
+# Results.
+
+
+def job_rows(job: str, store: Store) -> Iterator[LabelRow]:
+    """Yield every item of a job with the votes it got there, in page order; known-answer items left out."""
+    keys = store.blobs.keys(job_key(job, "custom-labeling-inputs/"))
+    while some := list(islice(keys, _BATCHES_AT_ONCE)):
+        items = list(
+            chain.from_iterable(
+                (item for item in read_task_input(store.blobs.read(key), key) if item.check is None)
+                for key in some
+            )
+        )
+        rows = store.table.get([(item.image, item.label) for item in items])
+        for item in items:
+            key = (item.image, item.label)
+            yield row_of_job(key, item.confidence, job, rows.get(key))

@@ -1,0 +1,18 @@
+"""What all tests share: an environment with nothing of this machine in it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def closed_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every test starts without settings from outside, in an empty folder."""
+    for name in list(os.environ):
+        if name.startswith(("BULKQA_", "AWS_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(tmp_path)

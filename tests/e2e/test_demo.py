@@ -1,0 +1,63 @@
+"""The demo, as a stranger runs it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+BULKQA = [sys.executable, "-m", "bulkqa.cli"]
+
+pytestmark = pytest.mark.slow
+
+
+def bulkqa(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command."""
+    return subprocess.run([*BULKQA, *arguments], capture_output=True, text=True, timeout=60)
+
+
+def test_the_simulated_demo_runs_through(tmp_path: Path) -> None:
+    """Three reviewers review every page over HTTP; the report is printed and can be read again."""
+    run = bulkqa("demo", "--simulate", "--reviewers", "3")
+    assert run.returncode == 0, run.stderr
+    assert "Food or drink" in run.stdout
+    assert "How well did the reviewers do?" in run.stdout
+    report = json.loads(bulkqa("report", "demo", "--format", "json").stdout)
+    totals = report["totals"]
+    assert (totals["total"], totals["unreviewed"], report["below"]) == (319, 0, 0)
+    assert report["bands"] == [[0, 50], [50, 60], [60, 70], [70, 80], [80, 90], [90, 100]]
+    progress = json.loads(bulkqa("status", "demo", "--format", "json").stdout)["jobs"][0]["labels"]
+    assert all(line["answers"] == line["answers_wanted"] == 3 * line["pages"] for line in progress)
+
+
+def test_the_simulation_is_the_same_every_time(tmp_path: Path) -> None:
+    """Reviewers err by a seed, so two runs give the same counts; the second is a job of its own."""
+    bulkqa("demo", "--simulate")
+    assert "demo is finished" in bulkqa("demo", "--simulate").stderr
+    reports = [json.loads(bulkqa("report", job, "--format", "json").stdout) for job in ("demo", "demo-2")]
+    assert reports[0] | {"job": None} == reports[1] | {"job": None}
+
+
+def test_the_demo_prints_a_link_and_asks_nothing(tmp_path: Path) -> None:
+    """Without a browser it prints the sign-in link, serves it, and on Ctrl-C prints the report and leaves."""
+    process = subprocess.Popen(
+        [*BULKQA, "demo", "--no-browser"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    link = process.stdout.readline().strip()
+    assert link.startswith("http://127.0.0.1:")
+    with urllib.request.urlopen(link, timeout=10) as response:  # noqa: S310  it begins with http, see above
+        assert response.status == 200
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    assert "Nothing has been reviewed yet." in out

@@ -1,0 +1,74 @@
+"""Helpers shared by tests."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from bulkqa import steps
+from bulkqa.flow.corpus import Keep
+from bulkqa.flow.votes import LabelRow
+from bulkqa.local.blobs import LocalBlobs
+from bulkqa.local.database import Database
+from bulkqa.local.label_table import LocalLabelTable
+from bulkqa.local.task_queue import LocalTaskQueue
+from bulkqa.ports import Store
+from bulkqa.settings import JobSettings
+
+CREATED = "2026-01-02T03:04:05Z"
+
+
+@contextmanager
+def local_store(home: Path) -> Iterator[Store]:
+    """The embedded default below a folder."""
+    database = Database(home / "bulkqa.sqlite")
+    try:
+        yield Store(LocalBlobs(home), LocalLabelTable(database), LocalTaskQueue(database))
+    finally:
+        database.close()
+
+
+def corpus_of(rows: Iterable[tuple[str, str, float]]) -> bytes:
+    """A CSV corpus of (image, label, confidence) without anything that needs quotes."""
+    lines = (f"{image},{label},{confidence}\n" for image, label, confidence in rows)
+    return b"image_local_path,label,confidence\n" + "".join(lines).encode()
+
+
+def opener(data: bytes) -> Callable[[], BinaryIO]:
+    """Something that opens these bytes, again and again."""
+    return lambda: io.BytesIO(data)
+
+
+def quiet(stage: str, done: int, of: int) -> None:
+    """Hears of long work and says nothing."""
+
+
+def launch(store: Store, data: bytes, keep: Keep | None = None, **settings: Any) -> steps.Launched:
+    """Launch a job named `dogs`, or as the settings say, of everything there is."""
+    known: dict[str, Any] = {"job": "dogs", "corpus_name": "corpus.csv", "minimum_confidence": 0}
+    complete = JobSettings(**known | settings)
+    return steps.launch(opener(data), complete, store, created_at=CREATED, keep=keep, notice=quiet)
+
+
+def rows_by_key(rows: Iterable[LabelRow]) -> dict[tuple[str, str], LabelRow]:
+    """Rows under their keys."""
+    return {row.key: row for row in rows}
+
+
+def png(colour: tuple[int, int, int], size: int = 8) -> bytes:
+    """A square picture of one colour."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    lines = (b"\0" + bytes(colour) * size) * size
+    header = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(lines))
+        + chunk(b"IEND", b"")
+    )

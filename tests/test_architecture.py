@@ -1,0 +1,128 @@
+"""Who may import whom. The rules are the design's; a stage that reaches past its neighbours fails here."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# In the order of the data; each may import those before it.
+STAGES = ("records", "statistics", "corpus", "batches", "tasks", "answers", "votes", "report")
+
+OPEN = {"bulkqa", "bulkqa.errors", "bulkqa.settings"}
+FLOW = {f"bulkqa.flow.{stage}" for stage in STAGES}
+OF_STEPS = FLOW | OPEN | {"bulkqa.ports", "bulkqa.wire"}
+PORTAL = OF_STEPS | {"bulkqa.steps", "bulkqa.rendering", "bulkqa.portal.app", "bulkqa.portal.security"}
+
+ALLOWED: dict[str, set[str]] = {
+    "bulkqa": set(),
+    "bulkqa.errors": set(),
+    "bulkqa.shipped": set(),
+    "bulkqa.settings": OPEN,
+    "bulkqa.ports": FLOW | OPEN,
+    "bulkqa.wire": FLOW | OPEN,
+    "bulkqa.table_file": FLOW | OPEN,
+    "bulkqa.rendering": FLOW | OPEN | {"bulkqa.shipped"},
+    "bulkqa.console": FLOW | OPEN | {"bulkqa.ports"},
+    "bulkqa.steps": OF_STEPS,
+    "bulkqa.portal": set(),
+    "bulkqa.portal.security": OPEN,
+    "bulkqa.portal.server": OPEN,
+    "bulkqa.portal.app": PORTAL,
+    "bulkqa.local": set(),
+    **{
+        f"bulkqa.local.{name}": FLOW | OPEN | {"bulkqa.ports", "bulkqa.wire", "bulkqa.local.database"}
+        for name in ("blobs", "database", "label_table", "task_queue", "pictures", "secret")
+    },
+    "bulkqa.flow": set(),
+    **{
+        f"bulkqa.flow.{stage}": {f"bulkqa.flow.{before}" for before in STAGES[:place]} | {"bulkqa.errors"}
+        for place, stage in enumerate(STAGES)
+    },
+}
+# These two put everything together.
+FREE = {"bulkqa.cli", "bulkqa.demo"}
+
+
+def modules() -> dict[str, Path]:
+    """Return every module of the library by name."""
+    found = {}
+    for path in sorted((ROOT / "bulkqa").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(path: Path) -> set[str]:
+    """Return the names of all modules a file imports, wherever in it it does."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            ours = modules()
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (inner & ours.keys()) or {node.module}
+    return found
+
+
+@pytest.mark.parametrize("name", modules().keys() - FREE)
+def test_a_module_imports_only_what_it_may(name: str) -> None:
+    """A module imports only those of ours that its place in the house allows."""
+    ours = {module for module in imports(modules()[name]) if module.split(".")[0] == "bulkqa"}
+    assert name in ALLOWED, f"{name} has no place in the house yet: give it one here"
+    assert ours <= ALLOWED[name], f"{name} may not import {sorted(ours - ALLOWED[name])}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_flow_needs_the_standard_library_alone(stage: str) -> None:
+    """A flow file imports nothing that has to be installed."""
+    outside = {module.split(".")[0] for module in imports(modules()[f"bulkqa.flow.{stage}"])} - {"bulkqa"}
+    assert outside <= set(sys.stdlib_module_names)
+
+
+def test_only_the_command_builds_adapters() -> None:
+    """Adapters are imported by `cli` alone, but for the demo's check of its own pictures."""
+    users = {
+        name
+        for name, path in modules().items()
+        if not name.startswith("bulkqa.local")
+        and any(module.startswith(("bulkqa.local", "bulkqa.aws")) for module in imports(path))
+    }
+    assert users == {"bulkqa.cli", "bulkqa.demo"}
+    of_demo = {module for module in imports(modules()["bulkqa.demo"]) if module.startswith("bulkqa.local")}
+    assert of_demo == {"bulkqa.local.pictures"}
+
+
+def test_steps_load_nothing_heavy() -> None:
+    """The steps, which Lambdas run, load neither a web framework nor a template engine nor the command."""
+    heavy = (
+        "numpy",
+        "scipy",
+        "pandas",
+        "rich",
+        "typer",
+        "starlette",
+        "uvicorn",
+        "jinja2",
+        "liquid",
+        "sqlite3.dbapi3",
+    )
+    code = f"import sys, bulkqa.steps; print([name for name in {heavy!r} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_importing_the_library_touches_nothing(tmp_path: Path) -> None:
+    """Importing every module makes no file and starts no thread."""
+    code = (
+        f"import importlib, threading; [importlib.import_module(name) for name in {sorted(modules())!r}]; "
+        "print(threading.active_count())"
+    )
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "1"
+    assert not list(tmp_path.iterdir())
