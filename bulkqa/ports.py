@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from bulkqa.flow.votes import Key, LabelRow, Recorded, Vote
+from bulkqa.flow.batches import Order
+from bulkqa.flow.corpus import Item
+from bulkqa.flow.votes import Key, LabelRow, Origin, Recorded, Vote
 
 Notice = Callable[[str, int, int], None]
 """Hears of long work now and then: its stage, how much is done, of how much (0 where unknown)."""
@@ -60,10 +62,15 @@ class Blobs(Protocol):
 class LabelTable(Protocol):
     """The rows that reviewers vote on. Key: (s3_image_url, label)."""
 
-    def launch(self, rows: Iterable[LabelRow]) -> None:
-        """Insert rows that are absent; of those present set confidence, model and source, and add the jobs.
+    @property
+    def order(self) -> Order:
+        """The order in which the table takes many items best."""
+        ...
 
-        Votes are never touched.
+    def launch(self, items: Iterable[Item], origin: Origin) -> None:
+        """Insert rows that are absent; of those present set confidence, model and source, and add the job.
+
+        Votes are never touched, nor when a row was created. No item comes twice in a call.
         """
         ...
 

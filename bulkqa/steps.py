@@ -19,12 +19,12 @@ from typing import BinaryIO, TypeVar, cast
 from bulkqa import wire
 from bulkqa.errors import ConflictError, InputError, NotFoundError
 from bulkqa.flow.answers import Answer, read_answer
-from bulkqa.flow.batches import Counts, Spill, make_batches, plan_batches
-from bulkqa.flow.corpus import Keep, read_corpus
+from bulkqa.flow.batches import Counts, Order, Spill, make_batches, plan_batches
+from bulkqa.flow.corpus import Item, Keep, read_corpus
 from bulkqa.flow.records import Rejected
 from bulkqa.flow.report import check_bands
 from bulkqa.flow.tasks import TaskItem, read_task_input, task_input
-from bulkqa.flow.votes import LabelRow, Recorded, row_of_job, voter, votes
+from bulkqa.flow.votes import LabelRow, Origin, Recorded, row_of_job, voter, votes
 from bulkqa.ports import Blobs, LabelTable, Notice, QueuedTask, Store
 from bulkqa.settings import MAX_REVIEWERS, JobSettings, check_job_name, read_job
 
@@ -205,18 +205,14 @@ def _write_rejected(settings: JobSettings, spill: Spill, blobs: Blobs) -> None:
 def _write_rows(
     settings: JobSettings, created_at: str, spill: Spill, table: LabelTable, notice: Notice
 ) -> None:
-    jobs = frozenset({settings.job})
-    rows = (
-        LabelRow((item.image, item.label), item.confidence, jobs=jobs, created_at=created_at)
-        for item in spill.items("hash")  # all rows of a label share an index key on AWS: spread them
-    )
-    table.launch(_counted(rows, "rows", settings.items, notice))
+    items = _counted(spill.items(table.order), "rows", settings.items, notice)
+    table.launch(items, Origin(settings.job, created_at))
 
 
 def _write_batches(settings: JobSettings, pages: int, spill: Spill, blobs: Blobs, notice: Notice) -> None:
     files = (
         (batch_key(settings.job, batch.number), json.dumps(task_input(batch), ensure_ascii=False).encode())
-        for batch in make_batches(spill.items("label"), settings.batch_size)
+        for batch in make_batches(spill.items(Order.PAGE), settings.batch_size)
     )
     blobs.write_all(_counted(files, "pages", pages, notice))
 
@@ -337,12 +333,12 @@ def replay(job: str, store: Store, notice: Notice) -> Replayed:
     numbers = [
         int(PurePosixPath(key).stem) for key in store.blobs.keys(job_key(job, "custom-labeling-inputs/"))
     ]
-    rows = (
-        row
+    missing = (
+        item
         for number in numbers
-        for row in _missing_rows(page_items(job, number, store.blobs), job, created_at, store.table)
+        for item in _missing(page_items(job, number, store.blobs), job, created_at, store.table)
     )
-    store.table.launch(_counted(rows, "rows", 0, notice))
+    store.table.launch(_counted(missing, "rows", 0, notice), Origin(job, created_at))
     if store.queue is not None:
         pages = ((number, page_items(job, number, store.blobs)) for number in numbers)
         tasks = (QueuedTask(job, number, items[0].label, len(items)) for number, items in pages)
@@ -351,20 +347,18 @@ def replay(job: str, store: Store, notice: Notice) -> Replayed:
     return _count_answers(job, _counted(answers, "answers", len(answers), notice), store)
 
 
-def _missing_rows(
-    items: Iterable[TaskItem], job: str, created_at: str, table: LabelTable
-) -> Iterator[LabelRow]:
-    """Yield what the table lacks of a page's rows: the row, or this job in a row it shares with others."""
-    items = [item for item in items if item.check is None]
+def _missing(page: Iterable[TaskItem], job: str, created_at: str, table: LabelTable) -> Iterator[Item]:
+    """Yield the items of a page that the table lacks: the whole row, or this job in one that others have."""
+    items = [item for item in page if item.check is None]
     present = table.get([(item.image, item.label) for item in items])
     for item in items:
         row = present.get((item.image, item.label))
-        if row is not None and job in row.jobs:
-            continue
-        confidence = item.confidence
-        if row is not None and row.created_at is not None and created_at < row.created_at:
-            confidence = row.confidence  # a later launch has the last word
-        yield LabelRow((item.image, item.label), confidence, jobs=frozenset({job}), created_at=created_at)
+        if row is None:
+            yield Item(item.image, item.label, item.confidence)
+        elif job not in row.jobs:
+            later = row.created_at is not None and created_at < row.created_at
+            # A later launch has the last word on the confidence.
+            yield Item(item.image, item.label, row.confidence if later else item.confidence)
 
 
 def _answered(key: str) -> tuple[int, str]:

@@ -8,9 +8,10 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from itertools import groupby, islice
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from bulkqa.errors import InputError
 from bulkqa.flow.corpus import Item, Row
@@ -44,6 +45,14 @@ class Counts:
     def items(self) -> int:
         """Items to be launched."""
         return sum(self.of_label.values())
+
+
+class Order(Enum):
+    """Orders in which items are read back. All put equal items side by side."""
+
+    PAGE = "by label in code-point order, shuffled within it: as pages are made"
+    HASH = "shuffled over all labels"
+    KEY = "by image and label"
 
 
 class Spill:
@@ -114,16 +123,15 @@ class Spill:
         (bad,) = self._db.execute("SELECT count(*) FROM rejected").fetchone()
         return Counts(of_label, below, bad + rows - below - sum(of_label.values()))
 
-    def items(self, order: Literal["label", "hash"]) -> Iterator[Item]:
-        """Yield each item to be launched: by label and shuffled within it, or shuffled over all labels.
+    def items(self, order: Order) -> Iterator[Item]:
+        """Yield each item to be launched, in this order.
 
-        Labels come in code-point order. The same seed and items give the same order, whatever the order
-        of the file.
+        The same seed and items give the same order, whatever the order of the file.
         """
-        by = "label, shuffle, line" if order == "label" else "shuffle, line"
+        by = {Order.PAGE: "label, shuffle", Order.HASH: "shuffle", Order.KEY: "image, label"}[order]
         before = b""
         for shuffle, label, image, confidence in self._db.execute(
-            f"SELECT shuffle, label, image, confidence FROM item ORDER BY {by}"
+            f"SELECT shuffle, label, image, confidence FROM item ORDER BY {by}, line"
         ):
             # The digest covers image and label, so equal neighbours are the same item.
             if shuffle != before:

@@ -7,7 +7,7 @@ that cannot be used becomes a `Rejected` with its line and reason, and reading g
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bulkqa.errors import InputError
 from bulkqa.flow.records import Records, Rejected, has_surrogate, printable
@@ -24,8 +24,8 @@ _ABSOLUTE = re.compile(r"[/\\~]|[A-Za-z]:")
 _STEP = re.compile(r"[/\\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+# Named tuples, unlike the other values here: a launch makes some of these for every row of a corpus.
+class Item(NamedTuple):
     """An image, one label the model gave it, and the model's confidence in it (0-100)."""
 
     image: str
@@ -33,8 +33,7 @@ class Item:
     confidence: float
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """An item and the physical line of the corpus file on which it begins (the first line is 1)."""
 
     line: int

@@ -4,8 +4,8 @@ A vote is one reviewer's decision on one item within one job. It counts once, wh
 correction is a vote of the same voter with a higher revision.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from bulkqa.flow.answers import Answer, Decision
@@ -58,6 +58,35 @@ class LabelRow:
     def outcome(self) -> Outcome:
         """The outcome of this row's votes."""
         return outcome(self.confirms, self.disconfirms)
+
+    def with_voters(
+        self, confirmed_by: frozenset[str], disconfirmed_by: frozenset[str], cannot_judge_by: frozenset[str]
+    ) -> "LabelRow":
+        """Return this row with these voters, and their numbers as its counts."""
+        return LabelRow(
+            self.key,
+            self.confidence,
+            len(confirmed_by),
+            len(disconfirmed_by),
+            len(cannot_judge_by),
+            confirmed_by,
+            disconfirmed_by,
+            cannot_judge_by,
+            self.jobs,
+            self.model,
+            self.source,
+            self.created_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the rows of one launch come from: the job, when it was created, the model, an earlier job."""
+
+    job: str
+    created_at: str
+    model: str | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,26 +153,24 @@ def row_of_job(key: Key, confidence: float, job: str, table_row: LabelRow | None
     confirmed_by = of_job(job, table_row.confirmed_by)
     disconfirmed_by = of_job(job, table_row.disconfirmed_by)
     cannot_judge_by = of_job(job, table_row.cannot_judge_by)
-    return LabelRow(
-        key,
-        confidence,
-        len(confirmed_by),
-        len(disconfirmed_by),
-        len(cannot_judge_by),
-        confirmed_by,
-        disconfirmed_by,
-        cannot_judge_by,
-        table_row.jobs,
-        table_row.model,
-        table_row.source,
-        table_row.created_at,
-    )
+    if table_row.confidence != confidence:
+        table_row = replace(table_row, confidence=confidence)
+    elif (confirmed_by, disconfirmed_by, cannot_judge_by) == (
+        table_row.confirmed_by,
+        table_row.disconfirmed_by,
+        table_row.cannot_judge_by,
+    ):
+        return table_row
+    return table_row.with_voters(confirmed_by, disconfirmed_by, cannot_judge_by)
 
 
-def of_job(job: str, voters: Iterable[str]) -> frozenset[str]:
+def of_job(job: str, voters: frozenset[str]) -> frozenset[str]:
     """Return those voters that voted in `job`.
 
-    >>> sorted(of_job("dogs", {"dogs/ana", "dogs-2/ana"}))
+    >>> sorted(of_job("dogs", frozenset({"dogs/ana", "dogs-2/ana"})))
     ['dogs/ana']
     """
-    return frozenset(name for name in voters if name.startswith(f"{job}/"))
+    if not voters:
+        return voters
+    prefix = f"{job}/"
+    return frozenset([name for name in voters if name.startswith(prefix)])

@@ -4,7 +4,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 
 from bulkqa.errors import BulkqaError, InputError, NotFoundError
@@ -28,24 +28,24 @@ class LocalBlobs:
 
     def write(self, key: str, data: bytes) -> None:
         """See `Blobs.write`."""
-        self._store(key, _writing(data), _replace, sync=True)
+        self._store(key, _writing(data), os.replace, sync=True)
 
     def write_file(self, key: str, source: BinaryIO) -> None:
         """See `Blobs.write_file`."""
-        self._store(key, lambda file: shutil.copyfileobj(source, file), _replace, sync=True)
+        self._store(key, lambda file: shutil.copyfileobj(source, file), os.replace, sync=True)
 
     def write_all(self, blobs: Iterable[tuple[str, bytes]]) -> None:
         """See `Blobs.write_all`."""
         for key, data in blobs:
             # Waiting for the disk at every file would take longer than all the rest of a launch.
-            self._store(key, _writing(data), _replace, sync=False)
+            self._store(key, _writing(data), os.replace, sync=False)
         os.sync()
 
     def create(self, key: str, data: bytes) -> bool:
         """See `Blobs.create`."""
         try:
             # A hard link fails where the name is taken, and shows the whole file where it is not.
-            self._store(key, _writing(data), lambda new, place: place.hardlink_to(new), sync=True)
+            self._store(key, _writing(data), _link, sync=True)
         except FileExistsError:
             return False
         return True
@@ -78,48 +78,53 @@ class LocalBlobs:
         return key
 
     def _path(self, key: str) -> Path:
-        parts = PurePosixPath(key).parts
-        if not parts or ".." in parts or key.startswith("/") or "\\" in key or "\0" in key:
+        return Path(self._name(key))
+
+    def _name(self, key: str) -> str:
+        if not key or key[0] == "/" or "\\" in key or "\0" in key or ".." in key.split("/"):
             raise InputError(f"{key!r} is no key of a blob")
-        return self._root.joinpath(*parts)
+        return os.path.join(self._root, key)  # noqa: PTH118  a launch comes here for every page: no Path
 
     def _store(
-        self, key: str, fill: Callable[[BinaryIO], object], place: Callable[[Path, Path], object], sync: bool
+        self, key: str, fill: Callable[[BinaryIO], object], place: Callable[[str, str], object], sync: bool
     ) -> None:
-        path = self._path(key)
-        new = path.with_name(f".{path.name}.{os.getpid()}-{next(_numbers)}")
+        name = self._name(key)
+        folder, _, last = name.rpartition("/")
+        new = f"{folder}/.{last}.{os.getpid()}-{next(_numbers)}"
         try:
             try:
-                file = new.open("xb")
+                file = open(new, "xb")  # noqa: PTH123, SIM115
             except FileNotFoundError:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                file = new.open("xb")
+                os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+                file = open(new, "xb")  # noqa: PTH123, SIM115
             try:
                 with file:
                     fill(file)
                     if sync:
                         file.flush()
                         os.fsync(file.fileno())
-                place(new, path)
-            finally:
-                new.unlink(missing_ok=True)
+                place(new, name)
+            except BaseException:
+                os.unlink(new)  # noqa: PTH108
+                raise
         except FileExistsError:
             raise
         except OSError as error:
-            raise BulkqaError(f"could not write {path}: {error}") from error
+            raise BulkqaError(f"could not write {name}: {error}") from error
         if sync:
-            _sync_folder(path.parent)
+            _sync_folder(folder)
 
 
 def _writing(data: bytes) -> Callable[[BinaryIO], object]:
     return lambda file: file.write(data)
 
 
-def _replace(new: Path, place: Path) -> None:
-    new.replace(place)
+def _link(new: str, name: str) -> None:
+    os.link(new, name)
+    os.unlink(new)  # noqa: PTH108
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(folder: str) -> None:
     """Make sure that the name, too, is on disk."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)

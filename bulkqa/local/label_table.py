@@ -1,24 +1,25 @@
 """The label table in SQLite: votes are kept one by one, and the counts follow from them."""
 
 import sqlite3
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from functools import partial
 from itertools import chain, groupby, islice
+from operator import itemgetter
 from typing import Any
 
 from bulkqa.flow.answers import Decision
-from bulkqa.flow.votes import Key, LabelRow, Recorded, Vote
+from bulkqa.flow.batches import Order
+from bulkqa.flow.corpus import Item
+from bulkqa.flow.votes import Key, LabelRow, Origin, Recorded, Vote
 from bulkqa.local.database import Database
 
 _CHUNK = 2000
 _KEYS = 400
-_IN_FLIGHT = 3
+_ROWS = 100
 
 _LAUNCH = """
 INSERT INTO label_row (s3_image_url, label, confidence, jobs, model, source, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+VALUES {rows}
 ON CONFLICT (s3_image_url, label) DO UPDATE SET
     confidence = excluded.confidence, model = excluded.model, source = excluded.source,
     jobs = CASE WHEN instr(' ' || jobs || ' ', ' ' || excluded.jobs || ' ') THEN jobs
@@ -33,6 +34,8 @@ ON CONFLICT (row, voter) DO UPDATE SET decision = excluded.decision, revision = 
 WHERE excluded.revision > revision
 """
 
+_CONFIRM, _DISCONFIRM, _CANNOT_JUDGE = (decision.value for decision in Decision)
+
 _COLUMNS = """
 r.id, r.s3_image_url, r.label, r.confidence, r.jobs, r.model, r.source, r.created_at, v.voter, v.decision
 """
@@ -44,20 +47,14 @@ class LocalLabelTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def launch(self, rows: Iterable[LabelRow]) -> None:
+    # Neighbours in the file's tree are written together; any other order writes most of it again and again.
+    order = Order.KEY
+
+    def launch(self, items: Iterable[Item], origin: Origin) -> None:
         """See `LabelTable.launch`."""
-        source = iter(rows)
-        in_flight: deque[Future[None]] = deque()
+        source = iter(items)
         while chunk := list(islice(source, _CHUNK)):
-            values = [
-                (*row.key, row.confidence, " ".join(sorted(row.jobs)), row.model, row.source, row.created_at)
-                for row in chunk
-            ]
-            in_flight.append(self._database.submit(partial(_launch, values)))
-            if len(in_flight) > _IN_FLIGHT:
-                in_flight.popleft().result()
-        for future in in_flight:
-            future.result()
+            self._database.write(partial(_launch, chunk, origin))
 
     def record(self, votes: Sequence[Vote]) -> Recorded:
         """See `LabelTable.record`."""
@@ -91,8 +88,13 @@ class LocalLabelTable:
         )
 
 
-def _launch(values: list[tuple[Any, ...]], db: sqlite3.Connection) -> None:
-    db.executemany(_LAUNCH, values)
+def _launch(items: list[Item], origin: Origin, db: sqlite3.Connection) -> None:
+    shared = (origin.job, origin.model, origin.source, origin.created_at)
+    for start in range(0, len(items), _ROWS):
+        some = items[start : start + _ROWS]
+        # Many rows to a statement: each statement hands Python's lock to and fro once.
+        rows = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(some))
+        db.execute(_LAUNCH.format(rows=rows), [value for item in some for value in (*item, *shared)])
 
 
 def _record(db: sqlite3.Connection, votes: Sequence[Vote]) -> Recorded:
@@ -109,26 +111,25 @@ def _record(db: sqlite3.Connection, votes: Sequence[Vote]) -> Recorded:
     return Recorded(counted, already, tuple(unknown))
 
 
+_NOBODY: frozenset[str] = frozenset()
+
+
 def _rows(cursor: Iterable[tuple[Any, ...]]) -> Iterator[LabelRow]:
     """Yield the rows of a join with their votes, which come together row by row."""
-    for _, joined in groupby(cursor, key=lambda values: values[0]):
-        voters: dict[str, list[str]] = {decision.value: [] for decision in Decision}
-        for values in joined:
-            if values[8] is not None:
-                voters[values[9]].append(values[8])
-        confirms, disconfirms = voters[Decision.CONFIRM], voters[Decision.DISCONFIRM]
-        cannot_judges = voters[Decision.CANNOT_JUDGE]
-        yield LabelRow(
-            key=(values[1], values[2]),
-            confidence=values[3],
-            confirms=len(confirms),
-            disconfirms=len(disconfirms),
-            cannot_judges=len(cannot_judges),
-            confirmed_by=frozenset(confirms),
-            disconfirmed_by=frozenset(disconfirms),
-            cannot_judge_by=frozenset(cannot_judges),
-            jobs=frozenset(values[4].split()),
-            model=values[5],
-            source=values[6],
-            created_at=values[7],
+    for _, joined in groupby(cursor, key=itemgetter(0)):
+        first = next(joined)
+        _, url, label, confidence, jobs, model, source, created_at, voter, decision = first
+        row = LabelRow(
+            (url, label), confidence, 0, 0, 0, _NOBODY, _NOBODY, _NOBODY,
+            frozenset(jobs.split()), model, source, created_at,
+        )  # fmt: skip
+        if voter is None:
+            yield row
+            continue
+        by: dict[str, list[str]] = {_CONFIRM: [], _DISCONFIRM: [], _CANNOT_JUDGE: []}
+        by[decision].append(voter)
+        for more in joined:  # noqa: B031  what is left of the group
+            by[more[9]].append(more[8])
+        yield row.with_voters(
+            frozenset(by[_CONFIRM]), frozenset(by[_DISCONFIRM]), frozenset(by[_CANNOT_JUDGE])
         )

@@ -42,7 +42,8 @@ class LocalTaskQueue:
 
     def add(self, tasks: Iterable[QueuedTask], reviewers: int) -> None:
         """See `TaskQueue.add`."""
-        self._database.write(lambda db: _add(db, tasks, reviewers))
+        listed = list(tasks)  # whoever makes them must not do so while others wait to write
+        self._database.write(lambda db: _add(db, listed, reviewers))
 
     def take(self, worker: str, now: float, lease: float) -> QueuedTask | None:
         """See `TaskQueue.take`."""

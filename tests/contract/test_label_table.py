@@ -8,17 +8,19 @@ from random import Random
 import pytest
 
 from bulkqa.flow.answers import Decision
-from bulkqa.flow.votes import Key, LabelRow, Vote
+from bulkqa.flow.corpus import Item
+from bulkqa.flow.votes import Key, LabelRow, Origin, Vote
 from bulkqa.ports import LabelTable
 
 DOG: Key = ("a.jpg", "Dog")
 CAT: Key = ("a.jpg", "Cat")
-JOB = frozenset({"first"})
+CREATED = "2026-01-01T00:00:00Z"
+FIRST = Origin("first", CREATED)
 
 
-def row(key: Key, confidence: float = 90.0, job: str = "first") -> LabelRow:
-    """A row as a launch brings it."""
-    return LabelRow(key, confidence, jobs=frozenset({job}), created_at="2026-01-01T00:00:00Z")
+def item(key: Key, confidence: float = 90.0) -> Item:
+    """An item as a launch brings it."""
+    return Item(*key, confidence)
 
 
 def vote(decision: Decision, voter: str = "first/ana", key: Key = DOG, revision: int = 0) -> Vote:
@@ -33,34 +35,34 @@ def only(table: LabelTable, key: Key = DOG) -> LabelRow:
 
 def test_a_launched_row_is_there_without_votes(table: LabelTable) -> None:
     """A new row has its confidence, job and time, and no vote."""
-    table.launch([row(DOG, 87.25)])
-    assert only(table) == row(DOG, 87.25)
+    table.launch([item(DOG, 87.25)], FIRST)
+    assert only(table) == LabelRow(DOG, 87.25, jobs=frozenset({"first"}), created_at=CREATED)
     assert table.get([CAT]) == {}
 
 
 def test_rows_of_one_image_stay_apart(table: LabelTable) -> None:
     """An image with two labels has two rows; a vote on one does not touch the other."""
-    table.launch([row(DOG), row(CAT)])
+    table.launch([item(DOG), item(CAT)], FIRST)
     table.record([vote(Decision.CONFIRM)])
     assert (only(table, DOG).confirms, only(table, CAT).confirms) == (1, 0)
 
 
 def test_a_second_launch_keeps_the_votes(table: LabelTable) -> None:
     """Launching a row again sets its confidence and adds the job; votes and time of birth stay."""
-    table.launch([row(DOG, 80.0)])
+    table.launch([item(DOG, 80.0)], FIRST)
     table.record([vote(Decision.CONFIRM)])
-    later = LabelRow(DOG, 95.0, jobs=frozenset({"second"}), model="m2", created_at="2027-01-01T00:00:00Z")
-    table.launch([later])
-    table.launch([later])
+    later = Origin("second", "2027-01-01T00:00:00Z", model="m2")
+    table.launch([item(DOG, 95.0)], later)
+    table.launch([item(DOG, 95.0)], later)
     after = only(table)
     assert (after.confidence, after.confirms, after.model) == (95.0, 1, "m2")
     assert after.jobs == {"first", "second"}
-    assert after.created_at == "2026-01-01T00:00:00Z"
+    assert after.created_at == CREATED
 
 
 def test_each_kind_of_vote_is_counted(table: LabelTable) -> None:
     """Three voters, three decisions: each has its count and its set."""
-    table.launch([row(DOG)])
+    table.launch([item(DOG)], FIRST)
     recorded = table.record([vote(decision, f"first/{decision.value}") for decision in Decision])
     assert (recorded.counted, recorded.already, recorded.unknown) == (3, 0, ())
     after = only(table)
@@ -72,7 +74,7 @@ def test_each_kind_of_vote_is_counted(table: LabelTable) -> None:
 
 def test_a_repeated_vote_changes_nothing(table: LabelTable) -> None:
     """The same vote again is known, even with another decision: a first answer stands."""
-    table.launch([row(DOG)])
+    table.launch([item(DOG)], FIRST)
     table.record([vote(Decision.CONFIRM)])
     again = table.record([vote(Decision.CONFIRM), vote(Decision.DISCONFIRM)])
     assert (again.counted, again.already) == (0, 2)
@@ -81,14 +83,14 @@ def test_a_repeated_vote_changes_nothing(table: LabelTable) -> None:
 
 def test_a_voter_votes_once_in_each_job(table: LabelTable) -> None:
     """The same person in another job is another voter."""
-    table.launch([row(DOG)])
+    table.launch([item(DOG)], FIRST)
     table.record([vote(Decision.CONFIRM, "first/ana"), vote(Decision.CONFIRM, "second/ana")])
     assert only(table).confirms == 2
 
 
 def test_an_unknown_row_is_reported_and_not_invented(table: LabelTable) -> None:
     """A vote on a row that does not exist is named; the others of the call count."""
-    table.launch([row(DOG)])
+    table.launch([item(DOG)], FIRST)
     recorded = table.record([vote(Decision.CONFIRM, key=("ghost.jpg", "Dog")), vote(Decision.CONFIRM)])
     assert (recorded.counted, recorded.unknown) == (1, (("ghost.jpg", "Dog"),))
     assert table.get([("ghost.jpg", "Dog")]) == {}
@@ -97,7 +99,7 @@ def test_an_unknown_row_is_reported_and_not_invented(table: LabelTable) -> None:
 
 def test_a_correction_moves_the_voter(table: LabelTable) -> None:
     """A higher revision replaces a voter's decision; a lower one that comes late changes nothing."""
-    table.launch([row(DOG)])
+    table.launch([item(DOG)], FIRST)
     table.record([vote(Decision.CONFIRM)])
     table.record([vote(Decision.DISCONFIRM, revision=2)])
     table.record([vote(Decision.CONFIRM, revision=1)])
@@ -109,7 +111,7 @@ def test_a_correction_moves_the_voter(table: LabelTable) -> None:
 
 def test_a_correction_may_come_first(table: LabelTable) -> None:
     """Where the correction arrives before the answer it corrects, the correction stands."""
-    table.launch([row(DOG)])
+    table.launch([item(DOG)], FIRST)
     table.record([vote(Decision.DISCONFIRM, revision=1)])
     table.record([vote(Decision.CONFIRM, revision=0)])
     assert (only(table).confirms, only(table).disconfirms) == (0, 1)
@@ -119,7 +121,7 @@ def test_a_correction_may_come_first(table: LabelTable) -> None:
 def test_order_repetition_and_concurrency_do_not_matter(table: LabelTable, seed: int) -> None:
     """Votes of many voters, shuffled, doubled and from eight threads at once, count once each."""
     keys: Sequence[Key] = [(f"{number}.jpg", "Dog") for number in range(20)]
-    table.launch([row(key) for key in keys])
+    table.launch([item(key) for key in keys], FIRST)
     random = Random(seed)
     votes = [
         vote(random.choice(list(Decision)), f"first/{voter}", key) for key, voter in product(keys, range(4))
@@ -146,9 +148,10 @@ def test_order_repetition_and_concurrency_do_not_matter(table: LabelTable, seed:
 def test_launches_and_votes_at_once_lose_no_vote(table: LabelTable) -> None:
     """While a job is launched again and again, votes on its rows are kept."""
     keys: Sequence[Key] = [(f"{number}.jpg", "Dog") for number in range(50)]
-    table.launch([row(key) for key in keys])
+    table.launch([item(key) for key in keys], FIRST)
     with ThreadPoolExecutor(6) as pool:
-        launches = [pool.submit(table.launch, [row(key, 91.0, f"job{n}") for key in keys]) for n in range(6)]
+        again = [item(key, 91.0) for key in keys]
+        launches = [pool.submit(table.launch, again, Origin(f"job{n}", CREATED)) for n in range(6)]
         work = [
             pool.submit(table.record, [vote(Decision.CONFIRM, f"first/{voter}", key) for key in keys])
             for voter in range(6)
@@ -163,7 +166,7 @@ def test_launches_and_votes_at_once_lose_no_vote(table: LabelTable) -> None:
 def test_many_rows_are_found_and_listed(table: LabelTable) -> None:
     """`get` finds hundreds of keys in one call; `rows` yields each row once."""
     keys: Sequence[Key] = [(f"{number}.jpg", f"Label {number % 7}") for number in range(1003)]
-    table.launch(row(key) for key in keys)
+    table.launch((item(key) for key in keys), FIRST)
     assert table.get([*keys, ("x", "y")]).keys() == set(keys)
     assert sorted(found.key for found in table.rows()) == sorted(keys)
 
@@ -173,6 +176,6 @@ def test_many_rows_are_found_and_listed(table: LabelTable) -> None:
 )
 def test_keys_hold_any_text(table: LabelTable, key: Key) -> None:
     """Quotes, line breaks, other scripts and the longest keys go through unharmed."""
-    table.launch([row(key)])
+    table.launch([item(key)], FIRST)
     table.record([vote(Decision.CONFIRM, key=key)])
     assert only(table, key).confirms == 1
