@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from bulkqa import SCHEMA, __version__, console, steps, table_file
+from bulkqa import SCHEMA, __version__, console, parquet, steps, table_file
 from bulkqa.errors import BulkqaError, InputError
 from bulkqa.flow.records import Rejected
 from bulkqa.flow.report import PUBLISHED_BANDS, Bands, Report, as_json, as_table, read_bands, tabulate
@@ -30,7 +31,7 @@ from bulkqa.local.label_table import LocalLabelTable
 from bulkqa.local.pictures import find_in, picture
 from bulkqa.local.secret import secret_in
 from bulkqa.local.task_queue import LocalTaskQueue
-from bulkqa.ports import Store
+from bulkqa.ports import Progress, Store
 from bulkqa.settings import JobSettings
 from bulkqa.shipped import shipped
 
@@ -159,9 +160,7 @@ def demo(
 
 @app.command()
 def launch(
-    corpus: Annotated[
-        Path, typer.Argument(metavar="CORPUS", help="CSV or JSON Lines: image, label, confidence.")
-    ],
+    corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="CSV, JSON Lines, manifest or Parquet.")],
     job: Annotated[str, typer.Option(metavar="NAME", help="Name of the new job.")],
     home: Home = DEFAULT_HOME,
     images: Annotated[
@@ -197,6 +196,7 @@ def launch(
             created_at=now(),
             keep=None if images is None else find_in(images),
             notice=notice,
+            lines=parquet.lines if parquet.is_parquet(corpus) else iter,
         )
     print_launched(launched, home, format)
 
@@ -301,13 +301,18 @@ def print_links(portal: "Portal") -> None:
 def status(
     job: Annotated[str | None, typer.Argument(metavar="JOB", help="One job.  [default: all]")] = None,
     home: Home = DEFAULT_HOME,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep showing it, until all is done or you press Ctrl-C.")
+    ] = False,
     format: Annotated[TableOrJson, typer.Option()] = TableOrJson.table,
 ) -> None:
     """Show how far the pages are, label by label."""
+    if watch and format is TableOrJson.table:
+        with local_store(home) as store:
+            _watch(store, job)
+        return
     with local_store(home) as store:
-        assert store.queue is not None  # noqa: S101  the local store has one
-        names = [steps.settings_of(job, store.blobs).job] if job else [j.job for j in steps.jobs(store.blobs)]
-        progress = {name: store.queue.progress(name) for name in names}
+        progress = _progress(store, job)
     if format is TableOrJson.json:
         _print_json(
             {
@@ -334,9 +339,27 @@ def status(
         )
         return
     for name, lines in progress.items():
-        console.print_progress(name, lines)
+        console.out.print(console.progress_table(name, lines))
     if not progress:
         console.err.print(f"There is no job in {home} yet; `bulkqa launch` starts one.")
+
+
+def _progress(store: Store, job: str | None) -> dict[str, dict[str, Progress]]:
+    """Return the progress of one job or of all, by job and label."""
+    assert store.queue is not None  # noqa: S101  the local store has one
+    names = [steps.settings_of(job, store.blobs).job] if job else [j.job for j in steps.jobs(store.blobs)]
+    return {name: store.queue.progress(name) for name in names}
+
+
+def _watch(store: Store, job: str | None) -> None:
+    """Show the progress anew every second."""
+    with console.live() as show:
+        while True:
+            progress = _progress(store, job)
+            show([console.progress_table(name, lines) for name, lines in progress.items()])
+            if all(line.done == line.pages for lines in progress.values() for line in lines.values()):
+                return
+            time.sleep(1)
 
 
 @app.command()
@@ -373,9 +396,15 @@ def report(
 def replay(
     job: Annotated[str, typer.Argument(metavar="JOB")],
     home: Home = DEFAULT_HOME,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing: list votes for which there is no answer.")
+    ] = False,
     format: Annotated[TableOrJson, typer.Option()] = TableOrJson.table,
 ) -> None:
     """Make the label table from a job's files again; on a right table it changes nothing."""
+    if check:
+        _check_votes(job, home, format)
+        return
     with local_store(home) as store, console.progress_bar() as notice:
         replayed = steps.replay(job, store, notice)
     for problem in replayed.unreadable:
@@ -399,6 +428,23 @@ def replay(
         f"{recorded.already} had been counted before.",
         soft_wrap=True,
     )
+
+
+def _check_votes(job: str, home: Path, format: TableOrJson) -> None:
+    """List a job's votes for which there is no answer."""
+    with local_store(home) as store, console.progress_bar() as notice:
+        steps.settings_of(job, store.blobs)
+        found = list(steps.check_votes(job, store, notice))
+    if format is TableOrJson.json:
+        listed = [
+            {"s3_image_url": one.key[0], "label": one.key[1], "voter": one.voter, "decision": one.decision}
+            for one in found
+        ]
+        _print_json({"schema": SCHEMA, "job": job, "votes_without_answer": listed})
+        return
+    for one in found:
+        console.out.print(f"{one.key[0]}  {one.key[1]}  {one.voter}  {one.decision}", soft_wrap=True)
+    console.err.print(f"Job {job}: {len(found)} votes without an answer.")
 
 
 @app.command()
@@ -432,7 +478,8 @@ def _rows_of(source: str, home: Path) -> Iterator[tuple[Iterable[LabelRow], str 
         path = Path(source)
         if not path.is_file():
             raise InputError(f"{source}: no such file")
-        with path.open("rb") as lines:
+        with path.open("rb") as file:
+            lines = parquet.lines(file) if parquet.is_parquet(path) else file
             yield _usable(table_file.read_rows(lines, path.name), path.name), None, PUBLISHED_BANDS
     else:
         with local_store(home) as store:

@@ -1,11 +1,12 @@
 """What people read in a terminal: tables and progress, drawn by Rich."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import IO
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -95,8 +96,8 @@ def _bands(line: LabelTally, published: bool) -> Iterator[str]:
             yield "-"
 
 
-def print_progress(job: str, progress: Mapping[str, ports.Progress]) -> None:
-    """Print how far the pages of a job are, label by label, with a bar."""
+def progress_table(job: str, progress: Mapping[str, ports.Progress]) -> Table:
+    """Return how far the pages of a job are, label by label, with a bar."""
     table = _table(f"Job {job}")
     table.add_column("Pages done", justify="right")
     table.add_column("Answers", justify="right")
@@ -114,7 +115,14 @@ def print_progress(job: str, progress: Mapping[str, ports.Progress]) -> None:
         ProgressBar(total=max(wanted, 1), completed=answers, width=24),
         style="bold",
     )
-    out.print(table)
+    return table
+
+
+@contextmanager
+def live() -> Iterator[Callable[[Sequence[Table]], None]]:
+    """Show tables in place of those before, as long as the block runs; Ctrl-C ends it quietly."""
+    with suppress(KeyboardInterrupt), Live(console=out, auto_refresh=False) as view:
+        yield lambda tables: view.update(Group(*tables), refresh=True)
 
 
 @contextmanager

@@ -10,10 +10,11 @@ import html
 import json
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
+from contextvars import ContextVar
+from functools import cache, lru_cache
 
 import jinja2
-from liquid import Environment, Markup
+from liquid import BoundTemplate, Environment, Markup
 from liquid.exceptions import LiquidError, TemplateNotFoundError
 from liquid.stringify import to_liquid_string
 from liquid.undefined import is_undefined
@@ -38,19 +39,28 @@ class _WorkerEnvironment(Environment):
     local_namespace_limit = 2_000_000
     output_stream_limit = 8_000_000
 
-    def __init__(self, read_access: Callable[[str], str]) -> None:
+    def __init__(self) -> None:
         super().__init__(autoescape=True)
-
-        def grant_access(value: object) -> str:
-            # A plain string, never markup: the "&" of a signed address is escaped, once, on its way out.
-            return "" if value is None or is_undefined(value) else str(read_access(str(value)))
-
         self.filters |= {
-            "grant_read_access": grant_access,
-            "s3_presign": grant_access,
+            "grant_read_access": _grant_read_access,
+            "s3_presign": _grant_read_access,
             "to_json": _to_json,
             "skip_autoescape": _skip_autoescape,
         }
+
+
+# Who renders says how pictures are reached; the parsed template is the same for all.
+_read_access: ContextVar[Callable[[str], str]] = ContextVar("read_access")
+
+
+@lru_cache(maxsize=16)
+def _parsed(template: str) -> BoundTemplate:
+    return _WorkerEnvironment().from_string(template)
+
+
+def _grant_read_access(value: object) -> str:
+    # A plain string, never markup: the "&" of a signed address is escaped, once, on its way out.
+    return "" if value is None or is_undefined(value) else str(_read_access.get()(str(value)))
 
 
 def _to_json(value: object) -> str:
@@ -88,12 +98,15 @@ def render_worker_page(
     Traceback (most recent call last):
     bulkqa.errors.InputError: the worker template cannot be used: line 2: ...
     """
+    token = _read_access.set(read_access)
     try:
-        page = _WorkerEnvironment(read_access).from_string(template).render(task={"input": task_input})
+        page = _parsed(template).render(task={"input": task_input})
     except LiquidError as error:
         raise InputError(_explain(error)) from error
     except RecursionError as error:
         raise InputError("the worker template cannot be used: it is nested too deeply") from error
+    finally:
+        _read_access.reset(token)
     address = html.escape(crowd_script)
     return _CROWD_SCRIPT.sub(lambda found: f'{found[1]}"{address}"', page)
 

@@ -18,13 +18,13 @@ from typing import BinaryIO, TypeVar, cast
 
 from bulkqa import wire
 from bulkqa.errors import ConflictError, InputError, NotFoundError
-from bulkqa.flow.answers import Answer, read_answer
+from bulkqa.flow.answers import Answer, Decision, read_answer
 from bulkqa.flow.batches import Counts, Order, Spill, make_batches, plan_batches
 from bulkqa.flow.corpus import Item, Keep, read_corpus
 from bulkqa.flow.records import Rejected
 from bulkqa.flow.report import check_bands
 from bulkqa.flow.tasks import TaskItem, read_task_input, task_input
-from bulkqa.flow.votes import LabelRow, Origin, Recorded, row_of_job, voter, votes
+from bulkqa.flow.votes import Key, LabelRow, Origin, Recorded, of_job, row_of_job, voter, votes
 from bulkqa.ports import Blobs, LabelTable, Notice, QueuedTask, Store
 from bulkqa.settings import MAX_REVIEWERS, JobSettings, check_job_name, read_job
 
@@ -100,21 +100,25 @@ def launch(
     created_at: str,
     keep: Keep | None,
     notice: Notice,
+    lines: Callable[[BinaryIO], Iterable[bytes]] = iter,
 ) -> Launched:
     """Launch a job: read the corpus, write `job.json`, rows, batches, manifest, and queue the pages.
 
     `settings` come without what follows from the corpus; `keep` may refuse an item or change its
-    reference; `notice` hears (stage, done, of) now and then. The corpus is opened twice. Whatever was
-    interrupted is made whole by launching again: the same corpus and settings are the same job.
+    reference; `notice` hears (stage, done, of) now and then; `lines` makes lines of text of a file that
+    has none. The corpus is opened up to three times. Whatever was interrupted is made whole by launching
+    again: the same corpus and settings are the same job.
 
     Raises `InputError` where the settings cannot be used, the corpus has no usable row, or the job
     exists with another corpus or other settings.
     """
     _check(settings)
     with Spill(settings.seed, settings.minimum_confidence) as spill:
-        digest = hashlib.sha256()
         with open_corpus() as corpus:
-            spill.add(read_corpus(_digested(corpus, digest, notice), settings.corpus_name, keep))
+            digest = hashlib.file_digest(corpus, "sha256")  # type: ignore[arg-type]  a BinaryIO can do it
+        with open_corpus() as corpus:
+            source = _counted(lines(corpus), "reading", 0, notice)
+            spill.add(read_corpus(source, settings.corpus_name, keep))
         counts = spill.counts()
         if not counts.items:
             raise InputError(_nothing_usable(settings, counts, spill))
@@ -151,15 +155,6 @@ def _check(settings: JobSettings) -> None:
         raise InputError(f"minimum confidence {settings.minimum_confidence:g} is outside 0 to 100")
     if not -(2**63) <= settings.seed < 2**63:
         raise InputError(f"seed {settings.seed} is outside 64 bits")
-
-
-def _digested(corpus: BinaryIO, digest: "hashlib._Hash", notice: Notice) -> Iterator[bytes]:
-    """Yield the lines of the corpus, taking its digest as they pass."""
-    for number, line in enumerate(corpus):
-        digest.update(line)
-        if number % 10_000 == 0:
-            notice("reading", number, 0)
-        yield line
 
 
 def _counted(things: Iterable[T], stage: str, of: int, notice: Notice) -> Iterator[T]:
@@ -345,6 +340,49 @@ def replay(job: str, store: Store, notice: Notice) -> Replayed:
         store.queue.add(tasks, settings.reviewers)
     answers = list(store.blobs.keys(job_key(job, "answers/")))
     return _count_answers(job, _counted(answers, "answers", len(answers), notice), store)
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A vote in the label table that no answer of its job gives."""
+
+    key: Key
+    voter: str
+    decision: Decision
+
+
+def check_votes(job: str, store: Store, notice: Notice) -> Iterator[Unanswered]:
+    """Yield the job's votes in the label table for which there is no answer; change nothing."""
+    answers = _answers_by_page(job, store.blobs)
+    keys = list(store.blobs.keys(job_key(job, "custom-labeling-inputs/")))
+    for key in _counted(keys, "pages", len(keys), notice):
+        items = read_task_input(store.blobs.read(key), key)
+        given: dict[tuple[Key, str], set[Decision]] = {}
+        for worker, content in answers.get(key, ()):
+            name = voter(job, worker)
+            for vote in votes(items, read_answer(content, len(items)), name):
+                given.setdefault((vote.key, name), set()).add(vote.decision)
+        rows = store.table.get([(item.image, item.label) for item in items])
+        for row_key, row in rows.items():
+            for decision, names in (
+                (Decision.CONFIRM, row.confirmed_by),
+                (Decision.DISCONFIRM, row.disconfirmed_by),
+                (Decision.CANNOT_JUDGE, row.cannot_judge_by),
+            ):
+                for name in sorted(of_job(job, names)):
+                    if decision not in given.get((row_key, name), ()):
+                        yield Unanswered(row_key, name, decision)
+
+
+def _answers_by_page(job: str, blobs: Blobs) -> dict[str, list[tuple[str, str]]]:
+    """Return (worker, content) of every answer, under the key of its page's batch."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for key in blobs.keys(job_key(job, "answers/")):
+        with suppress(InputError):  # `replay` names those that cannot be read
+            for page in wire.read_payload(blobs.read(key), key):
+                of_page = found.setdefault(blobs.key(page.batch_uri), [])
+                of_page += [(annotation.worker, annotation.content) for annotation in page.annotations]
+    return found
 
 
 def _missing(page: Iterable[TaskItem], job: str, created_at: str, table: LabelTable) -> Iterator[Item]:

@@ -1,7 +1,8 @@
 """Corpus: what a model labelled, row by row, each with its confidence.
 
-A corpus file is CSV, read by header name in any column order, or JSON Lines with the same fields. A row
-that cannot be used becomes a `Rejected` with its line and reason, and reading goes on behind it.
+A corpus file is CSV, read by header name in any column order; JSON Lines with the same fields; or a
+manifest as Ground Truth and Rekognition Custom Labels write it, whose lines may hold several labels of an
+image. A row that cannot be used becomes a `Rejected` with its line and reason, and reading goes on behind it.
 """
 
 import math
@@ -73,14 +74,25 @@ def _read(
             yield record
             continue
         line, fields = record
-        try:
-            if isinstance(fields, dict):
-                item = _item_of_json(fields)
-            else:
-                item = _item(fields[image], fields[label], fields[confidence])
-            yield Row(line, item if keep is None else keep(item))
-        except InputError as error:
-            yield Rejected(line, str(error))
+        if isinstance(fields, dict):
+            for values in _labels_of_json(fields):
+                yield _row(line, values, keep)
+        else:
+            yield _row(line, (fields[image], fields[label], fields[confidence]), keep)
+
+
+def _row(line: int, values: "Label", keep: Keep | None) -> Row | Rejected:
+    """Return the row of what was found on a line, or its rejection."""
+    if isinstance(values, str):
+        return Rejected(line, values)
+    image, label, confidence = values
+    try:
+        _check_key(image, "image", MAX_IMAGE_BYTES)
+        _check_key(label, "label", MAX_LABEL_BYTES)
+        item = Item(check_image(image), label, _confidence(confidence))
+        return Row(line, item if keep is None else keep(item))
+    except InputError as error:
+        return Rejected(line, str(error))
 
 
 def check_image(image: str) -> str:
@@ -104,29 +116,67 @@ def check_image(image: str) -> str:
     return image
 
 
-def _item_of_json(row: dict[str, object]) -> Item:
+Label = tuple[str, str, object] | str
+"""Image, label and confidence as found, or why they were not."""
+
+
+def _labels_of_json(row: dict[str, object]) -> Iterator[Label]:
+    """Yield what a line of JSON says: one label, or those of a manifest's line."""
+    if "source-ref" in row:
+        yield from _labels_of_manifest(row)
+        return
     image = next((name for name in IMAGE_FIELDS if name in row), IMAGE_FIELDS[0])
-    return _item(_text(row, image), _text(row, "label"), _field(row, "confidence"))
+    texts: list[str] = []
+    for name in (image, "label", "confidence"):
+        if name not in row:
+            yield f"field {name!r} is missing"
+            return
+        value = row[name]
+        if isinstance(value, str):
+            texts.append(value)
+        elif name != "confidence":
+            yield f"field {name!r} is no text"
+            return
+    yield texts[0], texts[1], row["confidence"]
 
 
-def _field(row: dict[str, object], name: str) -> object:
-    if name not in row:
-        raise InputError(f"field {name!r} is missing")
-    return row[name]
+def _labels_of_manifest(row: dict[str, object]) -> Iterator[Label]:
+    """Yield the labels in a line of a manifest, whose confidences are shares of 1.
+
+    Each attribute that carries labels has its metadata beside it: one class (`class-name`, `confidence`),
+    or several (`class-map`, `confidence-map`). Source: Ground Truth's output data, "classification job
+    output" and "multi-label"; Rekognition Custom Labels has an attribute of the first kind for each label.
+    """
+    image = row["source-ref"]
+    if not isinstance(image, str):
+        yield "field 'source-ref' is no text"
+        return
+    found = False
+    for name, metadata in row.items():
+        if not name.endswith("-metadata") or not isinstance(metadata, dict):
+            continue
+        found = True
+        if "failure-reason" in metadata:
+            yield f"{name}: not labelled: {metadata['failure-reason']}"[:300]
+        elif isinstance(metadata.get("class-name"), str):
+            yield image, metadata["class-name"], _percent(metadata.get("confidence"))
+        elif isinstance(metadata.get("class-map"), dict) and isinstance(metadata.get("confidence-map"), dict):
+            for number, label in metadata["class-map"].items():
+                if isinstance(label, str):
+                    yield image, label, _percent(metadata["confidence-map"].get(number))
+                else:
+                    yield f"{name}: class {number!r} has no name"
+        else:
+            yield f"{name}: holds no label of the whole image (class-name, or class-map with confidence-map)"
+    if not found:
+        yield "a manifest's line without any label"
 
 
-def _text(row: dict[str, object], name: str) -> str:
-    value = _field(row, name)
-    if not isinstance(value, str):
-        raise InputError(f"field {name!r} is no text")
-    return value
-
-
-def _item(image: str, label: str, confidence: object) -> Item:
-    """Return the item of one row's three values; raise `InputError` with the reason where one is bad."""
-    _check_key(image, "image", MAX_IMAGE_BYTES)
-    _check_key(label, "label", MAX_LABEL_BYTES)
-    return Item(check_image(image), label, _confidence(confidence))
+def _percent(share: object) -> object:
+    """Return a share of 1 as a confidence; what is no number stays, to be refused under its own name."""
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        return "" if share is None else share
+    return share * 100
 
 
 def _check_key(text: str, name: str, most: int) -> None:
