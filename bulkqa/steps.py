@@ -115,7 +115,7 @@ def launch(
     _check(settings)
     with Spill(settings.seed, settings.minimum_confidence) as spill:
         with open_corpus() as corpus:
-            digest = hashlib.file_digest(corpus, "sha256")  # type: ignore[arg-type]  a BinaryIO can do it
+            digest = hashlib.file_digest(cast(io.BytesIO, corpus), "sha256")
         with open_corpus() as corpus:
             source = _counted(lines(corpus), "reading", 0, notice)
             spill.add(read_corpus(source, settings.corpus_name, keep))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bulkqa.flow.records import printable
 from bulkqa.flow.tasks import item_name, item_number
 
 META = "meta"
@@ -93,7 +94,8 @@ class _Object(dict[str, object]):
 def _parse(text: str) -> list[tuple[str, object]] | None:
     """Return the names and values of the outermost object, doubled names included; None if there is none."""
     try:
-        value = json.loads(text, object_pairs_hook=_Object)
+        # As floats, numbers of any length can be read; there are none among decisions.
+        value = json.loads(text, object_pairs_hook=_Object, parse_int=float)
     except (ValueError, RecursionError):
         return None
     if isinstance(value, list) and len(value) == 1:
@@ -116,5 +118,5 @@ def _decision(value: object) -> Decision | None:
 
 
 def _short(name: str) -> str:
-    """A name that came from outside, short enough for a log line."""
-    return name if len(name) <= 80 else name[:79] + "…"
+    """A name that came from outside, as it can stand in a log line."""
+    return printable(name if len(name) <= 80 else name[:79] + "…")

@@ -96,7 +96,10 @@ class Records:
                 source.read_again()
                 source.next_row()
                 continue
-            if fields:
+            if source.swallowed(width, len(fields)):
+                yield Rejected(source.line, "not readable as CSV: a quote is never closed")
+                source.read_again()
+            elif fields:
                 if len(fields) != width:
                     yield Rejected(source.line, f"{len(fields)} fields where the header has {width}")
                 elif source.is_utf8():
@@ -167,6 +170,20 @@ class _Lines:
     def is_utf8(self) -> bool:
         """Say whether the current row was valid UTF-8."""
         return all(text.isascii() or not has_surrogate(text) for text in self._row)
+
+    def swallowed(self, width: int, fields: int) -> bool:
+        """Say whether the current row, read as so many fields, runs over several lines by mistake.
+
+        A quote that is never closed ends at the first quote of a later row; read as it stands, the rows
+        between would be lost in one field. It shows: quotes come in pairs, and here one has no partner. Or
+        it has one, in another such row: then the fields are not as many as they should be, and among the
+        lines are rows as they should be.
+        """
+        if len(self._row) == 1:
+            return False
+        if sum(text.count('"') for text in self._row) % 2:
+            return True
+        return fields != width and any('"' not in text and text.count(",") == width - 1 for text in self._row)
 
     def next_row(self) -> None:
         """Forget the current row; the next line read begins the next one."""

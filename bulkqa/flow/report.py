@@ -273,7 +273,7 @@ def as_table(report: Report, schema: int, published: bool = False) -> Iterator[t
     """
     counts = ("total", "confirmed", "disconfirmed", "split", "incorrect", "unreviewed", "cannot_judge")
     yield ("schema", "kind", "label", "band", *counts, "correct", "low", "high")
-    pairs = [f"{low:g}-{high:g}" for low, high in band_pairs(report.bands)]
+    pairs = [f"{_plain(low)}-{_plain(high)}" for low, high in band_pairs(report.bands)]
     lines = [("label", label, line) for label, line in report.labels.items()]
     for kind, name, line in (*lines, ("totals", "TOTALS", report.totals)):
         for band, tally in (("", line.all), *zip(pairs, line.bands, strict=True)):

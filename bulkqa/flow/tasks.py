@@ -110,7 +110,7 @@ def _number(entry: Mapping[str, object], field: str, where: str) -> float:
         number = float(value) if isinstance(value, str | int | float) else math.nan
     except (ValueError, OverflowError):
         number = math.nan
-    if not math.isfinite(number):
+    if isinstance(value, bool) or not math.isfinite(number):
         raise InputError(f"{where}: {field} is missing or no number")
     return number
 

@@ -153,14 +153,11 @@ def row_of_job(key: Key, confidence: float, job: str, table_row: LabelRow | None
     confirmed_by = of_job(job, table_row.confirmed_by)
     disconfirmed_by = of_job(job, table_row.disconfirmed_by)
     cannot_judge_by = of_job(job, table_row.cannot_judge_by)
+    counts = (table_row.confirms, table_row.disconfirms, table_row.cannot_judges)
     if table_row.confidence != confidence:
         table_row = replace(table_row, confidence=confidence)
-    elif (confirmed_by, disconfirmed_by, cannot_judge_by) == (
-        table_row.confirmed_by,
-        table_row.disconfirmed_by,
-        table_row.cannot_judge_by,
-    ):
-        return table_row
+    elif counts == (len(confirmed_by), len(disconfirmed_by), len(cannot_judge_by)):
+        return table_row  # all its votes are this job's, as most often
     return table_row.with_voters(confirmed_by, disconfirmed_by, cannot_judge_by)
 
 
