@@ -513,7 +513,7 @@ def _usable(rows: Iterable[LabelRow | Rejected], name: str) -> Iterator[LabelRow
 
 def _csv_lines(table: Report, published: bool) -> Iterator[str]:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text)
     writer.writerows(as_table(table, SCHEMA, published))
     yield text.getvalue()
 

@@ -84,7 +84,7 @@ def read_job(data: bytes, name: str) -> tuple[JobSettings, str]:
                 f"{name}: written by a newer bulkqa (schema {document['schema']}, this one reads {SCHEMA})"
             )
         return _of_json(document), str(document["created_at"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{name}: not a job's settings: {error!r}") from None
 
 

@@ -98,7 +98,7 @@ def _number(value: object, name: str) -> float:
     except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number) or isinstance(value, bool):
-        raise InputError(f"{name} {value!r} is not a number"[:200])
+        raise InputError(f"{name} {repr(value)[:60]} is not a number")
     return number
 
 
@@ -107,7 +107,7 @@ def _count(value: object, name: str) -> int:
         return 0
     number = _number(value, name)
     if number < 0 or number != int(number):
-        raise InputError(f"{name} {value!r} is not a count"[:200])
+        raise InputError(f"{name} {repr(value)[:60]} is not a count")
     return int(number)
 
 
@@ -164,7 +164,7 @@ def as_json_lines(rows: Iterable[LabelRow]) -> Iterator[str]:
 def as_csv(rows: Iterable[LabelRow]) -> Iterator[str]:
     """Yield the header and each row as CSV; sets of names as JSON lists."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, ATTRIBUTES, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, ATTRIBUTES, restval="")
     writer.writeheader()
     for row in rows:
         fields = record(row)

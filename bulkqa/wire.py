@@ -66,12 +66,15 @@ def write_payload(page: AnsweredPage) -> bytes:
             for annotation in page.annotations
         ],
     }
-    return json.dumps([document], ensure_ascii=False).encode()
+    return json.dumps([document]).encode()  # in ASCII: a name may hold what UTF-8 cannot
 
 
 def read_payload(data: bytes, name: str) -> list[AnsweredPage]:
     """Return the pages of a payload file; raise `InputError`, with `name`, where it is malformed."""
     try:
+        entries = json.loads(data)
+        if not isinstance(entries, list):
+            raise TypeError("not a list")
         return [
             AnsweredPage(
                 str(entry["datasetObjectId"]),
@@ -86,7 +89,7 @@ def read_payload(data: bytes, name: str) -> list[AnsweredPage]:
                     for annotation in entry["annotations"]
                 ),
             )
-            for entry in json.loads(data)
+            for entry in entries
         ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(f"{name}: not a payload of answers: {error!r}") from None

@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "bulkqa.wire": FLOW | OPEN,
     "bulkqa.table_file": FLOW | OPEN,
     "bulkqa.rendering": FLOW | OPEN | {"bulkqa.shipped"},
+    "bulkqa.parquet": {"bulkqa.errors"},
     "bulkqa.console": FLOW | OPEN | {"bulkqa.ports"},
     "bulkqa.steps": OF_STEPS,
     "bulkqa.portal": set(),

@@ -93,12 +93,15 @@ class Spill:
         """Take in rows, in file order."""
         source = iter(rows)
         while chunk := list(islice(source, _CHUNK)):
-            items = [
-                (self._shuffle(row.item), row.item.label, row.item.image, row.item.confidence, row.line)
-                for row in chunk
-                if isinstance(row, Row)
-            ]
-            bad = [(row.line, row.reason) for row in chunk if isinstance(row, Rejected)]
+            items, bad = [], []
+            for row in chunk:
+                if isinstance(row, Row):
+                    line, (image, label, confidence) = row
+                    digest = self._keyed.copy()
+                    digest.update(f"{label}\0{image}".encode())
+                    items.append((digest.digest(), label, image, confidence, line))
+                else:
+                    bad.append((row.line, row.reason))
             self._db.execute("BEGIN")
             self._db.executemany("INSERT INTO item VALUES (?, ?, ?, ?, ?)", items)
             self._db.executemany("INSERT INTO rejected VALUES (?, ?)", bad)
@@ -151,11 +154,6 @@ class Spill:
             """
         ):
             yield Rejected(line, reason)
-
-    def _shuffle(self, item: Item) -> bytes:
-        digest = self._keyed.copy()
-        digest.update(f"{item.label}\0{item.image}".encode())
-        return digest.digest()
 
 
 def make_batches(items: Iterable[Item], size: int) -> Iterator[Batch]:

@@ -130,7 +130,13 @@ def _json_object(text: str) -> dict[str, object] | str:
         row = json.loads(text)
     except (ValueError, RecursionError) as error:
         return f"not readable as JSON: {error}"
-    return row if isinstance(row, dict) else "not a JSON object"
+    if not isinstance(row, dict):
+        return "not a JSON object"
+    if "\\u" in text:  # JSON can spell half a character, as \\ud800, which UTF-8 cannot
+        for name, value in row.items():
+            if has_surrogate(json.dumps([name, value], ensure_ascii=False)):
+                return f"the {printable(name)} is not UTF-8"
+    return row
 
 
 class _Lines:
@@ -143,6 +149,7 @@ class _Lines:
         self._source = iter(lines)
         self._again: deque[str] = deque()
         self._row: list[str] = []
+        self._size = 0
         self.line = 1  # the physical line on which the current row begins
 
     def __iter__(self) -> Iterator[str]:
@@ -151,7 +158,8 @@ class _Lines:
     def __next__(self) -> str:
         text = self._again.popleft() if self._again else _decoded(next(self._source))
         self._row.append(text)
-        if len(text) > MAX_ROW or (len(self._row) > 1 and sum(map(len, self._row)) > MAX_ROW):
+        self._size += len(text)
+        if self._size > MAX_ROW:
             raise csv.Error("the row is longer than a megabyte")
         return text
 
@@ -189,6 +197,7 @@ class _Lines:
         """Forget the current row; the next line read begins the next one."""
         self.line += len(self._row)
         self._row.clear()
+        self._size = 0
 
     def read_again(self) -> None:
         """Take only the current row's first line as read: those behind it are read once more."""
