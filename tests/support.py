@@ -58,6 +58,11 @@ def rows_by_key(rows: Iterable[LabelRow]) -> dict[tuple[str, str], LabelRow]:
     return {row.key: row for row in rows}
 
 
+def colour_of(number: int) -> tuple[int, int, int]:
+    """A colour of its own for each picture."""
+    return (number * 67 % 256, number * 131 % 256, number * 29 % 256)
+
+
 def png(colour: tuple[int, int, int], size: int = 8) -> bytes:
     """A square picture of one colour."""
 

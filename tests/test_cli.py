@@ -266,3 +266,47 @@ def test_every_command_explains_itself() -> None:
         result = runner.invoke(cli.app, [name, "--help"])
         assert result.exit_code == 0
         assert "Usage" in result.output
+
+
+def test_parquet_is_read_as_a_corpus_and_as_rows(job: str, tmp_path: Path) -> None:
+    """A Parquet file of the same rows gives the same job and the same report."""
+    duckdb = pytest.importorskip("duckdb")
+    answer(job, 1, True, False)
+    bulkqa("export", job, "--format", "jsonl", "-o", "rows.jsonl")
+    duckdb.execute("COPY (SELECT * FROM 'rows.jsonl') TO 'rows.parquet' (FORMAT parquet)")
+    of_job = bulkqa("report", job, "--format", "json").json
+    assert bulkqa("report", "rows.parquet", "--format", "json").json == {**of_job, "job": None}
+    corpus = "SELECT s3_image_url AS image, label, confidence FROM 'rows.jsonl'"
+    duckdb.execute(f"COPY ({corpus}) TO 'corpus.parquet' (FORMAT parquet)")
+    launched = bulkqa("launch", "corpus.parquet", "--job", "parquet", "--format", "json").json
+    assert launched["labels"] == {"Cat": 1, "Dog": 2}
+    assert (tmp_path / ".bulkqa/jobs/parquet/corpus.parquet").read_bytes() == Path(
+        "corpus.parquet"
+    ).read_bytes()
+
+
+def test_a_torn_parquet_file_is_named(tmp_path: Path) -> None:
+    """A file that begins like Parquet and is none is bad input."""
+    (tmp_path / "torn.parquet").write_bytes(b"PAR1 and nothing more")
+    run = bulkqa("launch", "torn.parquet", "--job", "x")
+    assert (run.code, "Parquet" in run.err) == (2, True)
+
+
+def test_replay_check_lists_votes_without_an_answer(job: str, tmp_path: Path) -> None:
+    """Votes whose answer is gone are listed, and nothing is changed."""
+    answer(job, 1, True, False)
+    assert bulkqa("replay", job, "--check", "--format", "json").json["votes_without_answer"] == []
+    (kept,) = (tmp_path / ".bulkqa/jobs/pets/answers").rglob("*.json")
+    kept.unlink()
+    found = bulkqa("replay", job, "--check", "--format", "json").json["votes_without_answer"]
+    assert {one["s3_image_url"] for one in found} == {"a.jpg", "b.jpg"}
+    assert {one["decision"] for one in found} == {"confirm", "disconfirm"}
+    assert "pets/ana" in bulkqa("replay", job, "--check").out
+
+
+def test_status_can_be_watched_until_all_is_done(job: str) -> None:
+    """The live view ends by itself when every page is done."""
+    answer(job, 0, True)
+    answer(job, 1, True, True)
+    run = bulkqa("status", job, "--watch")
+    assert (run.code, "2/2" in run.out) == (0, True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import struct
+import shutil
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,8 +16,9 @@ from typing import Any
 import pytest
 
 from bulkqa.rendering import render_worker_page
+from tests.support import colour_of, png
 
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -63,7 +63,7 @@ def browser() -> Iterator[Any]:
     try:
         from playwright.sync_api import sync_playwright
 
-        missing = "" if CHROMIUM.exists() else f"{CHROMIUM} is not there: apt-get install chromium"
+        missing = "" if CHROMIUM else "there is no Chromium: apt-get install chromium"
     except ImportError:
         missing = "playwright is not installed: pip install playwright"
     if missing and os.environ.get("CI") == "true":
@@ -71,29 +71,9 @@ def browser() -> Iterator[Any]:
     if missing:
         pytest.skip(missing)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield chromium
         chromium.close()
-
-
-def png(index: int, side: int = 64) -> bytes:
-    """Return a picture: a plain square of a colour that depends on `index`, with a white corner."""
-    colour = bytes((index * 67 % 256, index * 131 % 256, index * 29 % 256))
-    rows = b"".join(
-        b"\0" + b"".join(b"\xff\xff\xff" if x < y - side // 2 else colour for x in range(side))
-        for y in range(side)
-    )
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
 
 
 @dataclass
@@ -127,7 +107,7 @@ def server() -> Iterator[Portal]:
             elif picture and int(picture[1]) not in shared.broken:
                 if int(picture[1]) in shared.slow:
                     shared.slow[int(picture[1])].wait(20)
-                self.answer("image/png", png(int(picture[1])))
+                self.answer("image/png", png(colour_of(int(picture[1])), 64))
             else:
                 self.answer("text/plain", b"not here", 404)
 

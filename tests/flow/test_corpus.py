@@ -3,7 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -465,3 +465,65 @@ def test_unclosed_quote_changes_no_other(corpus: list[Item], place: int) -> None
     found = read(HEADER + "".join(rows))
     assert [row.item for row in found if isinstance(row, Row)] == corpus[:k] + corpus[k + 1 :]
     assert [row.line for row in found if isinstance(row, Rejected)] == [k + 2]
+
+
+def manifest(*rows: Mapping[str, object]) -> list[Row | Rejected]:
+    """Read a manifest of these lines."""
+    return list(read_corpus([json.dumps(row).encode() + b"\n" for row in rows], "output.manifest"))
+
+
+def test_manifest_with_one_class() -> None:
+    """A classification job's line gives its class, the share as a confidence of 100."""
+    metadata = {
+        "class-name": "Dog",
+        "confidence": 0.75,
+        "human-annotated": "no",
+        "job-name": "labeling-job/x",
+    }
+    (row,) = manifest({"source-ref": "s3://b/1.jpg", "pets": 0, "pets-metadata": metadata})
+    assert row == Row(1, Item("s3://b/1.jpg", "Dog", 75.0))
+
+
+def test_manifest_with_several_classes() -> None:
+    """A multi-label line, and one with an attribute for each label, give an item for each label."""
+    several = {"class-map": {"0": "Dog", "3": "Ball"}, "confidence-map": {"0": 0.5, "3": 1}}
+    custom: dict[str, object] = {
+        f"x_{label}-metadata": {"class-name": label, "confidence": 1} for label in ("Sun", "Sea")
+    }
+    rows = manifest(
+        {"source-ref": "s3://b/1.jpg", "pets": [0, 3], "pets-metadata": several},
+        {"source-ref": "s3://b/2.jpg", "x_Sun": 1, "x_Sea": 1, **custom},
+    )
+    assert rows == [
+        Row(1, Item("s3://b/1.jpg", "Dog", 50.0)),
+        Row(1, Item("s3://b/1.jpg", "Ball", 100.0)),
+        Row(2, Item("s3://b/2.jpg", "Sun", 100.0)),
+        Row(2, Item("s3://b/2.jpg", "Sea", 100.0)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ({"failure-reason": "nobody came"}, "nobody came"),
+        ({"class-name": "Dog"}, "the confidence is empty"),
+        ({"class-name": "Dog", "confidence": 75}, "outside 0-100"),
+        ({"class-name": "Dog", "confidence": "high"}, "not a number"),
+        ({"class-name": "Dog", "confidence": True}, "not a number"),
+        ({"class-map": {"0": 7}, "confidence-map": {"0": 1}}, "no name"),
+        ({"class-map": {"0": "Dog"}, "confidence-map": {}}, "the confidence is empty"),
+        ({"objects": [{"confidence": 1}], "class-map": {"0": "Dog"}}, "no label of the whole image"),
+    ],
+)
+def test_manifest_line_that_gives_no_label(metadata: dict[str, object], reason: str) -> None:
+    """What a manifest's line lacks is named; the next line is read."""
+    good = {"source-ref": "s3://b/2.jpg", "a-metadata": {"class-name": "Cat", "confidence": 0.5}}
+    first, second = manifest({"source-ref": "s3://b/1.jpg", "a-metadata": metadata}, good)
+    assert isinstance(first, Rejected) and reason in first.reason
+    assert second == Row(2, Item("s3://b/2.jpg", "Cat", 50.0))
+
+
+def test_manifest_line_without_labels() -> None:
+    """An input manifest's line, which nothing has labelled yet, is rejected."""
+    (row,) = manifest({"source-ref": "s3://b/1.jpg"})
+    assert row == Rejected(1, "a manifest's line without any label")
