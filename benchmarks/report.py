@@ -13,7 +13,7 @@ ROUNDS = 3
 
 def prepare(folder: str) -> None:
     """Launch a job of so many items, have one reviewer answer every page, and export its rows."""
-    from bulkqa import cli, steps, table_file
+    from bulkqa import cli, jobs, steps, table_file
     from bulkqa.flow.answers import Answer, Decision
     from bulkqa.flow.votes import votes
 
@@ -22,7 +22,7 @@ def prepare(folder: str) -> None:
     launch(str(Path(folder) / "corpus.csv"), str(home))
     with cli.local_store(home) as store:
         for number, _ in enumerate(store.blobs.keys("jobs/bench/custom-labeling-inputs/")):
-            items = steps.page_items("bench", number, store.blobs)
+            items = jobs.page_items("bench", number, store.blobs)
             says = {
                 place: Decision.CONFIRM if place % 25 else Decision.DISCONFIRM for place in range(len(items))
             }

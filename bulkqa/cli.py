@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from bulkqa import SCHEMA, __version__, console, parquet, steps, table_file
+from bulkqa import SCHEMA, __version__, console, jobs, parquet, steps, table_file
 from bulkqa.errors import BulkqaError, InputError
 from bulkqa.flow.records import Rejected
 from bulkqa.flow.report import PUBLISHED_BANDS, Bands, Report, as_json, as_table, read_bands, tabulate
@@ -253,7 +253,7 @@ def serve(
         raise InputError(f"listening on {host} lets others in: name each reviewer with --reviewer")
     with local_store(home) as store, listening(host, port) as sock:
         portal = local_portal(store, home, tuple(reviewer or ("reviewer",)), sock, host)
-        for job in steps.jobs(store.blobs):
+        for job in jobs.all_jobs(store.blobs):
             pending = steps.count_pending(job.job, store)
             if pending.recorded.counted:
                 console.err.print(f"Job {job.job}: counted {pending.answers} answers kept before a crash.")
@@ -347,7 +347,7 @@ def status(
 def _progress(store: Store, job: str | None) -> dict[str, dict[str, Progress]]:
     """Return the progress of one job or of all, by job and label."""
     assert store.queue is not None  # noqa: S101  the local store has one
-    names = [steps.settings_of(job, store.blobs).job] if job else [j.job for j in steps.jobs(store.blobs)]
+    names = [jobs.settings_of(job, store.blobs).job] if job else [j.job for j in jobs.all_jobs(store.blobs)]
     return {name: store.queue.progress(name) for name in names}
 
 
@@ -433,7 +433,7 @@ def replay(
 def _check_votes(job: str, home: Path, format: TableOrJson) -> None:
     """List a job's votes for which there is no answer."""
     with local_store(home) as store, console.progress_bar() as notice:
-        steps.settings_of(job, store.blobs)
+        jobs.settings_of(job, store.blobs)
         found = list(steps.check_votes(job, store, notice))
     if format is TableOrJson.json:
         listed = [
@@ -483,7 +483,7 @@ def _rows_of(source: str, home: Path) -> Iterator[tuple[Iterable[LabelRow], str 
             yield _usable(table_file.read_rows(lines, path.name), path.name), None, PUBLISHED_BANDS
     else:
         with local_store(home) as store:
-            settings = steps.settings_of(source, store.blobs)
+            settings = jobs.settings_of(source, store.blobs)
             yield steps.job_rows(source, store), source, settings.bands
 
 

@@ -19,7 +19,7 @@ from http.cookies import SimpleCookie
 from random import Random
 from urllib.parse import unquote, urlsplit
 
-from bulkqa import console, steps
+from bulkqa import console, jobs, steps
 from bulkqa.errors import BulkqaError, ConflictError
 from bulkqa.flow.report import read_bands, tabulate
 from bulkqa.flow.votes import LabelRow, Outcome
@@ -141,7 +141,7 @@ def simulate(portal: Portal, sock: socket.socket, job: str, notice: Notice) -> N
 
 def print_results(job: str, store: Store) -> None:
     """Print the job's report, and how well its reviewers did."""
-    settings = steps.settings_of(job, store.blobs)
+    settings = jobs.settings_of(job, store.blobs)
     rows = list(steps.job_rows(job, store))
     console.print_report(tabulate(rows, settings.bands), f"Job {job}")
     score = score_of(rows, read_truth())

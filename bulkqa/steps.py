@@ -17,7 +17,7 @@ from tempfile import TemporaryFile
 from typing import BinaryIO, TypeVar, cast
 
 from bulkqa import wire
-from bulkqa.errors import ConflictError, InputError, NotFoundError
+from bulkqa.errors import ConflictError, InputError
 from bulkqa.flow.answers import Answer, Decision, read_answer
 from bulkqa.flow.batches import Counts, Order, Spill, make_batches, plan_batches
 from bulkqa.flow.corpus import Item, Keep, read_corpus
@@ -25,13 +25,19 @@ from bulkqa.flow.records import Rejected
 from bulkqa.flow.report import check_bands
 from bulkqa.flow.tasks import TaskItem, read_task_input, task_input
 from bulkqa.flow.votes import Key, LabelRow, Origin, Recorded, of_job, row_of_job, voter, votes
+from bulkqa.jobs import (
+    MANIFEST_LINES,
+    answer_key,
+    batch_key,
+    exists,
+    job_key,
+    manifest_key,
+    page_items,
+)
 from bulkqa.ports import Blobs, LabelTable, Notice, QueuedTask, Store
 from bulkqa.settings import MAX_REVIEWERS, JobSettings, check_job_name, read_job
 
 T = TypeVar("T")
-
-MANIFEST_LINES = 100_000
-"""Lines of one manifest at most: what one Ground Truth labeling job takes."""
 
 # Batch files are read this many at a time for a report, so that one look-up serves them all.
 _BATCHES_AT_ONCE = 40
@@ -65,28 +71,6 @@ class Replayed:
     answers: int
     recorded: Recorded
     unreadable: tuple[str, ...]
-
-
-# Keys of a job's blobs.
-
-
-def job_key(job: str, name: str = "job.json") -> str:
-    """Return the key of a file of a job.
-
-    >>> job_key("dogs", "manifest.json")
-    'jobs/dogs/manifest.json'
-    """
-    return f"jobs/{job}/{name}"
-
-
-def batch_key(job: str, number: int) -> str:
-    """Return the key of a batch's custom labeling input."""
-    return job_key(job, f"custom-labeling-inputs/{number:08d}.json")
-
-
-def answer_key(job: str, number: int, worker: str, revision: int) -> str:
-    """Return the key under which the portal keeps an answer."""
-    return job_key(job, f"answers/{number:08d}/{worker}.{revision}.json")
 
 
 # Launch.
@@ -131,7 +115,7 @@ def launch(
         again, created_at = _claim(settings, store.blobs, created_at)
         pages = list(plan_batches(counts.of_label, settings.batch_size))
         # The manifest is written last: where it is, all the rest is, and reviewers may be at work.
-        if not _exists(_manifest_key(settings.job, 0, len(pages)), store.blobs):
+        if not exists(manifest_key(settings.job, 0, len(pages)), store.blobs):
             with open_corpus() as corpus:
                 name = f"corpus{PurePosixPath(settings.corpus_name).suffix}"
                 store.blobs.write_file(job_key(settings.job, name), corpus)
@@ -219,47 +203,7 @@ def _write_manifests(job: str, pages: Sequence[tuple[int, str, int]], blobs: Blo
             for number, label, _ in pages[part * MANIFEST_LINES : (part + 1) * MANIFEST_LINES]:
                 file.write(wire.manifest_line(blobs.uri(batch_key(job, number)), label, f"{number:08d}"))
             file.seek(0)
-            blobs.write_file(_manifest_key(job, part, len(pages)), cast(BinaryIO, file))
-
-
-def _manifest_key(job: str, part: int, pages: int) -> str:
-    return job_key(job, "manifest.json" if pages <= MANIFEST_LINES else f"manifest-{part:03d}.json")
-
-
-def _exists(key: str, blobs: Blobs) -> bool:
-    try:
-        blobs.read(key)
-    except NotFoundError:
-        return False
-    return True
-
-
-# Jobs and their pages.
-
-
-def jobs(blobs: Blobs) -> list[JobSettings]:
-    """Return the settings of every job, oldest first."""
-    found = []
-    for name in blobs.folders("jobs/"):
-        with suppress(NotFoundError):  # a folder somebody else put there
-            found.append(read_job(blobs.read(job_key(name)), job_key(name)))
-    return [settings for settings, _ in sorted(found, key=lambda job: (job[1], job[0].job))]
-
-
-def settings_of(job: str, blobs: Blobs) -> JobSettings:
-    """Return a job's settings; raise `NotFoundError` if there is no such job."""
-    key = job_key(check_job_name(job))
-    try:
-        data = blobs.read(key)
-    except NotFoundError:
-        raise NotFoundError(f"there is no job {job!r}") from None
-    return read_job(data, key)[0]
-
-
-def page_items(job: str, number: int, blobs: Blobs) -> tuple[TaskItem, ...]:
-    """Return the pictures of a page, in page order."""
-    key = batch_key(job, number)
-    return read_task_input(blobs.read(key), key)
+            blobs.write_file(manifest_key(job, part, len(pages)), cast(BinaryIO, file))
 
 
 # Answers.

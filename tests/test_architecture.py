@@ -14,7 +14,7 @@ STAGES = ("records", "statistics", "corpus", "batches", "tasks", "answers", "vot
 
 OPEN = {"bulkqa", "bulkqa.errors", "bulkqa.settings"}
 FLOW = {f"bulkqa.flow.{stage}" for stage in STAGES}
-OF_STEPS = FLOW | OPEN | {"bulkqa.ports", "bulkqa.wire"}
+OF_STEPS = FLOW | OPEN | {"bulkqa.ports", "bulkqa.wire", "bulkqa.jobs"}
 PORTAL = OF_STEPS | {"bulkqa.steps", "bulkqa.rendering", "bulkqa.portal.app", "bulkqa.portal.security"}
 
 ALLOWED: dict[str, set[str]] = {
@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "bulkqa.rendering": FLOW | OPEN | {"bulkqa.shipped"},
     "bulkqa.parquet": {"bulkqa.errors"},
     "bulkqa.console": FLOW | OPEN | {"bulkqa.ports"},
+    "bulkqa.jobs": FLOW | OPEN | {"bulkqa.ports"},
     "bulkqa.steps": OF_STEPS,
     "bulkqa.portal": set(),
     "bulkqa.portal.security": OPEN,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bulkqa import steps
+from bulkqa import jobs, steps
 from bulkqa.errors import ConflictError, InputError, NotFoundError
 from bulkqa.flow.corpus import Item
 from bulkqa.flow.report import tabulate
@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def answer_all(store: Store, number: int, worker: str, wrong: Sequence[int] = ()) -> steps.Receipt:
     """Answer a page of the job `dogs`, with these places wrong."""
-    size = len(steps.page_items("dogs", number, store.blobs))
+    size = len(jobs.page_items("dogs", number, store.blobs))
     content = {f"item-{place:03d}": {"Confirmed": place not in wrong} for place in range(size)}
     return steps.answer_page("dogs", number, worker, content, store, "2026-01-02T04:00:00Z")
 
@@ -92,7 +92,7 @@ def test_a_corpus_without_a_usable_row_starts_nothing(store: Store, data: bytes)
     """It is an error that says why, and leaves no job behind."""
     with pytest.raises(InputError, match="no usable row"):
         launch(store, data)
-    assert steps.jobs(store.blobs) == []
+    assert jobs.all_jobs(store.blobs) == []
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_settings_that_cannot_be_used_are_refused(store: Store, bad: dict[str, A
     """A setting outside its range is named before anything is written."""
     with pytest.raises(InputError):
         launch(store, CORPUS, **bad)
-    assert steps.jobs(store.blobs) == []
+    assert jobs.all_jobs(store.blobs) == []
 
 
 def test_the_same_launch_again_is_the_same_job(store: Store) -> None:
@@ -212,7 +212,7 @@ def test_an_answer_becomes_votes(store: Store) -> None:
     launch(store, CORPUS)
     receipt = answer_all(store, 1, "ana", wrong=[2])
     assert receipt.recorded == Recorded(counted=25)
-    items = steps.page_items("dogs", 1, store.blobs)
+    items = jobs.page_items("dogs", 1, store.blobs)
     rows = rows_by_key(store.table.rows())
     for place, item in enumerate(items):
         row = rows[item.image, item.label]
@@ -334,7 +334,7 @@ def test_a_report_counts_its_own_job_alone(store: Store) -> None:
 def test_known_answer_items_are_never_counted(store: Store) -> None:
     """A picture with a check mark gives no vote and is in no report."""
     launch(store, CORPUS)
-    key = steps.batch_key("dogs", 0)
+    key = jobs.batch_key("dogs", 0)
     entries = json.loads(store.blobs.read(key))
     entries[0] |= {"check": "wrong", "source_label": "Lion"}
     store.blobs.write(key, json.dumps(entries).encode())
@@ -345,9 +345,9 @@ def test_known_answer_items_are_never_counted(store: Store) -> None:
 def test_a_job_that_is_not_there_is_named(store: Store) -> None:
     """Asking for an unknown job says so; a name that cannot be one is refused as such."""
     with pytest.raises(NotFoundError, match="cats"):
-        steps.settings_of("cats", store.blobs)
+        jobs.settings_of("cats", store.blobs)
     with pytest.raises(InputError, match="job name"):
-        steps.settings_of("../etc", store.blobs)
+        jobs.settings_of("../etc", store.blobs)
 
 
 def test_the_votes_of_every_page_land_on_the_right_pictures(store: Store) -> None:
@@ -358,7 +358,7 @@ def test_the_votes_of_every_page_land_on_the_right_pictures(store: Store) -> Non
     visits = [(number, worker) for number in range(3) for worker in ("ana", "ben", "cem")]
     random.shuffle(visits)
     for number, worker in visits:
-        items = steps.page_items("dogs", number, store.blobs)
+        items = jobs.page_items("dogs", number, store.blobs)
         says = [random.random() < 0.5 for _ in items]
         for item, say in zip(items, says, strict=True):
             truth.setdefault((item.image, item.label), []).append(say)

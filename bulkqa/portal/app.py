@@ -21,7 +21,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from bulkqa import steps
+from bulkqa import jobs, steps
 from bulkqa.errors import BulkqaError, ConflictError, InputError, NotFoundError
 from bulkqa.flow.tasks import page_input
 from bulkqa.portal.security import SESSION_SECONDS, Guard, Signatures, task_policy
@@ -166,7 +166,7 @@ class _Pages:
         portal = self._portal
         _, reviewer = self._session(request)
         job, number = self._held(request, reviewer)
-        items = steps.page_items(job, number, portal.store.blobs)
+        items = jobs.page_items(job, number, portal.store.blobs)
         page = render_worker_page(
             portal.template,
             page_input(items),
@@ -272,7 +272,7 @@ class _Pages:
     def _image_root(self, job: str) -> str | None:
         """Return where a job's pictures lie. A job's settings never change, so they are read once."""
         if job not in self._image_roots:
-            self._image_roots[job] = steps.settings_of(job, self._portal.store.blobs).image_root
+            self._image_roots[job] = jobs.settings_of(job, self._portal.store.blobs).image_root
         return self._image_roots[job]
 
 

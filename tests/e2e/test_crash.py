@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bulkqa import steps
+from bulkqa import jobs, steps
 from bulkqa.flow.votes import LabelRow
 from bulkqa.ports import Store
 from tests.support import corpus_of, launch, local_store
@@ -134,7 +134,7 @@ def store_items(store: Store) -> dict[str, tuple[int, int]]:
     return {
         item.image: (number, place)
         for number in range(PAGES)
-        for place, item in enumerate(steps.page_items("crash", number, store.blobs))
+        for place, item in enumerate(jobs.page_items("crash", number, store.blobs))
     }
 
 

@@ -1,0 +1,76 @@
+"""Where a job's files lie, and reading them: everything of a job is under `jobs/<job>/`.
+
+job.json                  what the job is; written first
+corpus.*  rejected.csv    as received; the rows that could not be used
+custom-labeling-inputs/   the batches, one file a page
+answers/                  every answer ever given
+manifest.json             or manifest-000.json ...; written last
+"""
+
+from contextlib import suppress
+
+from bulkqa.errors import NotFoundError
+from bulkqa.flow.tasks import TaskItem, read_task_input
+from bulkqa.ports import Blobs
+from bulkqa.settings import JobSettings, check_job_name, read_job
+
+MANIFEST_LINES = 100_000
+"""Lines of one manifest at most: what one Ground Truth labeling job takes."""
+
+
+def job_key(job: str, name: str = "job.json") -> str:
+    """Return the key of a file of a job.
+
+    >>> job_key("dogs", "manifest.json")
+    'jobs/dogs/manifest.json'
+    """
+    return f"jobs/{job}/{name}"
+
+
+def batch_key(job: str, number: int) -> str:
+    """Return the key of a batch's custom labeling input."""
+    return job_key(job, f"custom-labeling-inputs/{number:08d}.json")
+
+
+def answer_key(job: str, number: int, worker: str, revision: int) -> str:
+    """Return the key under which the portal keeps an answer."""
+    return job_key(job, f"answers/{number:08d}/{worker}.{revision}.json")
+
+
+def manifest_key(job: str, part: int, pages: int) -> str:
+    """Return the key of a part of the manifest of a job of so many pages."""
+    return job_key(job, "manifest.json" if pages <= MANIFEST_LINES else f"manifest-{part:03d}.json")
+
+
+def exists(key: str, blobs: Blobs) -> bool:
+    """Say whether there is a blob under this key."""
+    try:
+        blobs.read(key)
+    except NotFoundError:
+        return False
+    return True
+
+
+def all_jobs(blobs: Blobs) -> list[JobSettings]:
+    """Return the settings of every job, oldest first."""
+    found = []
+    for name in blobs.folders("jobs/"):
+        with suppress(NotFoundError):  # a folder somebody else put there
+            found.append(read_job(blobs.read(job_key(name)), job_key(name)))
+    return [settings for settings, _ in sorted(found, key=lambda job: (job[1], job[0].job))]
+
+
+def settings_of(job: str, blobs: Blobs) -> JobSettings:
+    """Return a job's settings; raise `NotFoundError` if there is no such job."""
+    key = job_key(check_job_name(job))
+    try:
+        data = blobs.read(key)
+    except NotFoundError:
+        raise NotFoundError(f"there is no job {job!r}") from None
+    return read_job(data, key)[0]
+
+
+def page_items(job: str, number: int, blobs: Blobs) -> tuple[TaskItem, ...]:
+    """Return the pictures of a page, in page order."""
+    key = batch_key(job, number)
+    return read_task_input(blobs.read(key), key)
