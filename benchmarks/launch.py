@@ -38,7 +38,7 @@ def scratch() -> Iterator[Path]:
 def launch(corpus: str, home: str) -> int:
     """Launch a corpus with bulkqa; return the items launched."""
     from bulkqa import steps
-    from bulkqa.cli import local_store
+    from bulkqa.cli.places import local_store
     from bulkqa.settings import JobSettings
 
     with local_store(Path(home)) as store:

@@ -13,14 +13,15 @@ ROUNDS = 3
 
 def prepare(folder: str) -> None:
     """Launch a job of so many items, have one reviewer answer every page, and export its rows."""
-    from bulkqa import cli, jobs, steps, table_file
+    from bulkqa import jobs, steps, table_file
+    from bulkqa.cli.places import local_store
     from bulkqa.flow.answers import Answer, Decision
     from bulkqa.flow.votes import votes
 
     home = Path(folder) / "home"
     write_corpus(Path(folder) / "corpus.csv", ROWS)
     launch(str(Path(folder) / "corpus.csv"), str(home))
-    with cli.local_store(home) as store:
+    with local_store(home) as store:
         for number, _ in enumerate(store.blobs.keys("jobs/bench/custom-labeling-inputs/")):
             items = jobs.page_items("bench", number, store.blobs)
             says = {

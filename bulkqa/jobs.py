@@ -7,6 +7,7 @@ answers/                  every answer ever given
 manifest.json             or manifest-000.json ...; written last
 """
 
+import re
 from contextlib import suppress
 
 from bulkqa.errors import NotFoundError
@@ -74,3 +75,22 @@ def page_items(job: str, number: int, blobs: Blobs) -> tuple[TaskItem, ...]:
     """Return the pictures of a page, in page order."""
     key = batch_key(job, number)
     return read_task_input(blobs.read(key), key)
+
+
+_BATCH = re.compile(r"jobs/([^/]+)/custom-labeling-inputs/[0-9]+\.json")
+
+
+def job_of(key: str) -> str | None:
+    """Return the job whose batch lies under this key, or None if it is no batch of a job.
+
+    >>> job_of("jobs/dogs/custom-labeling-inputs/00000007.json")
+    'dogs'
+    """
+    match = _BATCH.fullmatch(key)
+    return match[1] if match else None
+
+
+def about(settings: JobSettings) -> dict[str, object]:
+    """Return what a page may show beside its pictures, the most useful first."""
+    parts = {"labels": settings.labels, "guideline": settings.guideline, "examples": settings.examples}
+    return {name: value for name, value in parts.items() if value}

@@ -20,7 +20,8 @@ class JobSettings:
     """What a job is: two launches with equal settings are the same job.
 
     `corpus_sha256` stands for the corpus, byte by byte; it, `items` and `labels` are known once the corpus
-    has been read. `image_root` is the folder or prefix that relative image paths start from, None where
+    has been read. `guideline` is a text and `examples` has pictures under `good` and `bad`, both for the
+    page's help. `image_root` is the folder or prefix that relative image paths start from, None where
     references are used as written.
     """
 
@@ -35,6 +36,7 @@ class JobSettings:
     check_rate: float = 0
     image_root: str | None = None
     guideline: str | None = None
+    examples: dict[str, list[str]] | None = None
     gate: str | None = None
     host: str = "portal"
     labels: tuple[str, ...] = ()
@@ -91,3 +93,36 @@ def read_job(data: bytes, name: str) -> tuple[JobSettings, str]:
 def _of_json(document: Mapping[str, Any]) -> JobSettings:
     known = {field.name: document[field.name] for field in fields(JobSettings) if field.name in document}
     return JobSettings(**known | {"labels": tuple(known["labels"]), "bands": tuple(known["bands"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """What a Lambda is told by its environment variables; the stack sets them from the same names.
+
+    `image_sources` are the prefixes (`s3://bucket/prefix/`) below which pictures may lie elsewhere.
+    """
+
+    bucket: str
+    table: str
+    image_sources: tuple[str, ...] = ()
+
+    @classmethod
+    def from_variables(cls, variables: Mapping[str, str]) -> "Environment":
+        """Return the settings in these environment variables; raise `InputError` naming one that is missing.
+
+        >>> Environment.from_variables({"BULKQA_BUCKET": "b", "BULKQA_TABLE": "t"}).table
+        't'
+        """
+        for name in ("BULKQA_BUCKET", "BULKQA_TABLE"):
+            if not variables.get(name):
+                raise InputError(f"the environment variable {name} is missing")
+        sources = tuple(source for source in variables.get("BULKQA_IMAGE_SOURCES", "").split(",") if source)
+        return cls(bucket=variables["BULKQA_BUCKET"], table=variables["BULKQA_TABLE"], image_sources=sources)
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment variables that hold these settings."""
+        return {
+            "BULKQA_BUCKET": self.bucket,
+            "BULKQA_TABLE": self.table,
+            "BULKQA_IMAGE_SOURCES": ",".join(self.image_sources),
+        }

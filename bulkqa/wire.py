@@ -1,35 +1,65 @@
-"""Ground Truth's own JSON: the manifest line and the payload in which answers are kept.
+"""Ground Truth's own JSON: manifest lines, both Lambdas' events and replies, payloads of answers.
 
-The portal writes its answers in the same form, so that one reader serves both.
+The portal keeps its answers in the payloads' form, so that one reader serves both. What comes from Ground
+Truth is read with every variant met in the field; what cannot be read is said, part by part.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from bulkqa.errors import InputError
+
+MAX_TASK_INPUT = 128_000
+"""Characters of a page's input at most (`RenderUiTemplate`, member `Task.Input`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One worker's answer to one page. `content` is the answer as the JSON text that was submitted.
+    """One worker's answer to one page: the JSON text that was submitted, or where it lies.
 
     `revision` and `submitted_at` are ours; Ground Truth sends neither.
     """
 
     worker: str
-    content: str
+    content: str | None
     revision: int = 0
     submitted_at: str | None = None
+    content_uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AnsweredPage:
-    """One object of a payload: the page's batch file and its annotations."""
+    """One object of a payload: the page's batch file, or the batch itself, and its annotations."""
 
     object_id: str
-    batch_uri: str
+    batch_uri: str | None
     annotations: tuple[Annotation, ...] = field(default=())
+    batch_content: str | None = None
+    problems: tuple[str, ...] = ()
+    """Annotations that could not be read, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataObject:
+    """What a pre-labeling event asks for: where the batch lies, or the batch itself as text."""
+
+    uri: str | None
+    content: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Consolidation:
+    """What a post-labeling event asks for: where the payload lies, or the payload itself, and its label.
+
+    `labeling_job` is the labeling job's name in lower case, in which Ground Truth compares it.
+    """
+
+    labeling_job: str
+    label_attribute: str
+    payload_uri: str | None
+    payload: bytes | None
 
 
 def manifest_line(batch_uri: str, label: str, batch: str) -> bytes:
@@ -51,11 +81,18 @@ def answer_content(answer: Mapping[str, object]) -> str:
     return json.dumps(answer, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def write_payload(page: AnsweredPage) -> bytes:
-    """Return a payload file of one page."""
-    document = {
+def write_payload(*pages: AnsweredPage) -> bytes:
+    """Return a payload file of these pages, whose annotations carry their contents."""
+    return json.dumps(
+        [_page_json(page) for page in pages]
+    ).encode()  # in ASCII: names may hold what UTF-8 cannot
+
+
+def _page_json(page: AnsweredPage) -> dict[str, object]:
+    where = {"s3Uri": page.batch_uri} if page.batch_uri is not None else {"content": page.batch_content}
+    return {
         "datasetObjectId": page.object_id,
-        "dataObject": {"s3Uri": page.batch_uri},
+        "dataObject": where,
         "annotations": [
             {
                 "workerId": annotation.worker,
@@ -66,30 +103,133 @@ def write_payload(page: AnsweredPage) -> bytes:
             for annotation in page.annotations
         ],
     }
-    return json.dumps([document]).encode()  # in ASCII: a name may hold what UTF-8 cannot
 
 
 def read_payload(data: bytes, name: str) -> list[AnsweredPage]:
-    """Return the pages of a payload file; raise `InputError`, with `name`, where it is malformed."""
+    """Return the pages of a payload file; raise `InputError`, with `name`, where any of it is malformed."""
+    pages = []
+    for page in parse_payload(data, name):
+        if isinstance(page, str) or page.problems:
+            raise InputError(
+                f"{name}: not a payload of answers: {page if isinstance(page, str) else page.problems[0]}"
+            )
+        pages.append(page)
+    return pages
+
+
+def parse_payload(data: bytes, name: str) -> list[AnsweredPage | str]:
+    """Return the pages of a payload file; in place of one that cannot be read, why.
+
+    Raises `InputError`, with `name`, where the whole is no list.
+    """
     try:
         entries = json.loads(data)
-        if not isinstance(entries, list):
-            raise TypeError("not a list")
-        return [
-            AnsweredPage(
-                str(entry["datasetObjectId"]),
-                str(entry["dataObject"]["s3Uri"]),
-                tuple(
-                    Annotation(
-                        str(annotation["workerId"]),
-                        str(annotation["annotationData"]["content"]),
-                        int(annotation.get("revision", 0)),
-                        annotation.get("submittedAt"),
-                    )
-                    for annotation in entry["annotations"]
-                ),
-            )
-            for entry in entries
-        ]
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{name}: not a payload of answers: {error!r}") from None
+    if not isinstance(entries, list):
+        raise InputError(f"{name}: not a payload of answers: not a list")
+    return [_page(entry, f"entry {number}") for number, entry in enumerate(entries)]
+
+
+def _page(entry: Any, where: str) -> AnsweredPage | str:
+    try:
+        batch = entry["dataObject"]
+        uri = _either(batch, "s3Uri", "s3uri")
+        content = batch.get("content")
+        if uri is None and not isinstance(content, str):
+            return f"{where}: its dataObject has neither s3Uri nor content"
+        annotations: list[Annotation] = []
+        problems: list[str] = []
+        listed = entry["annotations"]
+        if not isinstance(listed, list):
+            return f"{where}: its annotations are no list"
+        for number, annotation in enumerate(listed):
+            read = _annotation(annotation, f"{where}, annotation {number}")
+            if isinstance(read, str):
+                problems.append(read)
+            else:
+                annotations.append(read)
+        object_id = entry["datasetObjectId"]
+        if not isinstance(object_id, str | int):
+            return f"{where}: its datasetObjectId is no text"
+        return AnsweredPage(str(object_id), uri, tuple(annotations), content, tuple(problems))
+    except (KeyError, TypeError, AttributeError) as error:
+        return f"{where}: {error!r}"
+
+
+def _annotation(annotation: Any, where: str) -> Annotation | str:
+    try:
+        data = annotation["annotationData"]
+        content, uri = data.get("content"), _either(data, "s3Uri", "s3uri")
+        if uri is None and not isinstance(content, str):
+            return f"{where}: its annotationData has neither content nor s3Uri"
+        revision = annotation.get("revision", 0)
+        if isinstance(revision, bool) or not isinstance(revision, int):
+            return f"{where}: its revision is no number"
+        submitted_at = annotation.get("submittedAt")
+        worker = annotation["workerId"]
+        if not isinstance(worker, str):
+            return f"{where}: its workerId is no text"
+        return Annotation(worker, content, revision, None if submitted_at is None else str(submitted_at), uri)
+    except (KeyError, TypeError, AttributeError) as error:
+        return f"{where}: {error!r}"
+
+
+def _either(mapping: Mapping[str, Any], *names: str) -> str | None:
+    """Return the first of these values that is a text: AWS' own code spells some names in two ways."""
+    return next((mapping[name] for name in names if isinstance(mapping.get(name), str)), None)
+
+
+def read_pre_event(event: Mapping[str, Any]) -> DataObject:
+    """Return what a pre-labeling event asks for; raise `InputError` where it names no object.
+
+    >>> read_pre_event({"version": "2018-10-16", "dataObject": {"source-ref": "s3://b/0.json"}}).uri
+    's3://b/0.json'
+    """
+    line = event.get("dataObject")
+    if not isinstance(line, Mapping):
+        raise InputError("the event has no dataObject")
+    uri, content = _either(line, "source-ref"), _either(line, "source")
+    if uri is None and content is None:
+        raise InputError("the event's dataObject has neither source-ref nor source")
+    return DataObject(uri, content)
+
+
+def pre_reply(task_input: Mapping[str, object] | None) -> dict[str, object]:
+    """Return the reply of the pre-labeling function; without an input nobody is asked.
+
+    >>> pre_reply(None)
+    {'taskInput': {'sourceRef': []}, 'isHumanAnnotationRequired': False}
+    """
+    required = task_input is not None
+    return {"taskInput": task_input if required else {"sourceRef": []}, "isHumanAnnotationRequired": required}
+
+
+def read_post_event(event: Mapping[str, Any]) -> Consolidation:
+    """Return what a post-labeling event asks for; raise `InputError` where it cannot be read."""
+    attribute, payload = event.get("labelAttributeName"), event.get("payload")
+    if not isinstance(attribute, str) or not attribute:
+        raise InputError("the event has no labelAttributeName")
+    job = str(event.get("labelingJobArn") or "").rpartition("/")[2].lower()
+    if isinstance(payload, Mapping):
+        uri = _either(payload, "s3Uri", "s3uri")
+        if uri is not None:
+            return Consolidation(job, attribute, uri, None)
+        payload = payload.get("content")
+    if isinstance(payload, str):
+        return Consolidation(job, attribute, None, payload.encode())
+    if isinstance(payload, list):
+        return Consolidation(job, attribute, None, json.dumps(payload).encode())
+    raise InputError("the event's payload has neither s3Uri nor content")
+
+
+def post_reply(label_attribute: str, contents: Mapping[str, Mapping[str, object]]) -> list[dict[str, object]]:
+    """Return the reply of the post-labeling function: one entry for each object, by its id.
+
+    >>> post_reply("verdict", {"0": {"workers": 3}})
+    [{'datasetObjectId': '0', 'consolidatedAnnotation': {'content': {'verdict': {'workers': 3}}}}]
+    """
+    return [
+        {"datasetObjectId": object_id, "consolidatedAnnotation": {"content": {label_attribute: content}}}
+        for object_id, content in contents.items()
+    ]

@@ -24,16 +24,29 @@ ALLOWED: dict[str, set[str]] = {
     "bulkqa.settings": OPEN,
     "bulkqa.ports": FLOW | OPEN,
     "bulkqa.wire": FLOW | OPEN,
+    "bulkqa.launch_request": FLOW | OPEN,
     "bulkqa.table_file": FLOW | OPEN,
     "bulkqa.rendering": FLOW | OPEN | {"bulkqa.shipped"},
     "bulkqa.parquet": {"bulkqa.errors"},
     "bulkqa.console": FLOW | OPEN | {"bulkqa.ports"},
     "bulkqa.jobs": FLOW | OPEN | {"bulkqa.ports"},
-    "bulkqa.steps": OF_STEPS,
+    "bulkqa.steps": {f"bulkqa.steps.{name}" for name in ("launching", "labeling", "replaying", "results")},
+    "bulkqa.steps.notices": {"bulkqa.ports"},
+    "bulkqa.steps.launching": OF_STEPS | {"bulkqa.steps.notices"},
+    "bulkqa.steps.labeling": OF_STEPS,
+    "bulkqa.steps.replaying": OF_STEPS | {"bulkqa.steps.notices", "bulkqa.steps.labeling"},
+    "bulkqa.steps.results": OF_STEPS,
     "bulkqa.portal": set(),
     "bulkqa.portal.security": OPEN,
     "bulkqa.portal.server": OPEN,
     "bulkqa.portal.app": PORTAL,
+    "bulkqa.aws": set(),
+    **{
+        f"bulkqa.aws.{name}": FLOW
+        | OPEN
+        | {"bulkqa.ports", "bulkqa.wire", "bulkqa.aws.calls", "bulkqa.aws.clients"}
+        for name in ("blobs", "calls", "clients", "label_table", "pictures", "stack")
+    },
     "bulkqa.local": set(),
     **{
         f"bulkqa.local.{name}": FLOW | OPEN | {"bulkqa.ports", "bulkqa.wire", "bulkqa.local.database"}
@@ -45,8 +58,22 @@ ALLOWED: dict[str, set[str]] = {
         for place, stage in enumerate(STAGES)
     },
 }
-# These two put everything together.
-FREE = {"bulkqa.cli", "bulkqa.demo"}
+# The command and the demo put everything together.
+CLI = {
+    f"bulkqa.cli{name}"
+    for name in (
+        "",
+        ".__main__",
+        ".app",
+        ".launching",
+        ".options",
+        ".output",
+        ".places",
+        ".results",
+        ".reviewing",
+    )
+}
+FREE = CLI | {"bulkqa.demo"}
 
 
 def modules() -> dict[str, Path]:
@@ -87,16 +114,23 @@ def test_the_flow_needs_the_standard_library_alone(stage: str) -> None:
 
 
 def test_only_the_command_builds_adapters() -> None:
-    """Adapters are imported by `cli` alone, but for the demo's check of its own pictures."""
+    """Adapters are imported by the command alone, but for the demo's check of its own pictures."""
+    adapters = ("bulkqa.local", "bulkqa.aws")
     users = {
         name
         for name, path in modules().items()
-        if not name.startswith("bulkqa.local")
-        and any(module.startswith(("bulkqa.local", "bulkqa.aws")) for module in imports(path))
+        if not name.startswith(adapters) and any(module.startswith(adapters) for module in imports(path))
     }
-    assert users == {"bulkqa.cli", "bulkqa.demo"}
-    of_demo = {module for module in imports(modules()["bulkqa.demo"]) if module.startswith("bulkqa.local")}
+    assert users == {"bulkqa.cli.places", "bulkqa.demo"}
+    of_demo = {module for module in imports(modules()["bulkqa.demo"]) if module.startswith(adapters)}
     assert of_demo == {"bulkqa.local.pictures"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "lambdas").glob("*.py")), ids=lambda path: path.stem)
+def test_a_function_needs_neither_command_nor_laptop(path: Path) -> None:
+    """The Lambdas import nothing of the command, the local adapters, the portal or the infrastructure."""
+    outside = ("bulkqa.cli", "bulkqa.local", "bulkqa.console", "bulkqa.demo", "bulkqa.portal", "infra")
+    assert not {module for module in imports(path) if module.startswith(outside)}
 
 
 def test_steps_load_nothing_heavy() -> None:

@@ -40,6 +40,17 @@ class Answer:
     decisions: dict[int, Decision]
     problems: tuple[Problem, ...] = ()
 
+    def numbers(self) -> dict[str, int]:
+        """Return how many decisions of each kind it holds.
+
+        >>> Answer({0: Decision.CONFIRM, 1: Decision.CONFIRM}).numbers()
+        {'confirm': 2}
+        """
+        numbers: dict[str, int] = {}
+        for decision in self.decisions.values():
+            numbers[decision.value] = numbers.get(decision.value, 0) + 1
+        return numbers
+
 
 def read_answer(content: str | Mapping[str, object], size: int) -> Answer:
     """Return the decisions of an answer to a page of `size` pictures.

@@ -115,17 +115,32 @@ def _number(entry: Mapping[str, object], field: str, where: str) -> float:
     return number
 
 
-def page_input(items: Sequence[TaskItem]) -> JsonObject:
-    """Return what the review page gets to see of its pictures (`task.input`): no mark of a known answer.
+def page_input(items: Sequence[TaskItem], about: Mapping[str, object], limit: int) -> JsonObject:
+    """Return what the review page gets to see (`task.input`): its pictures, and what else it may show.
 
-    >>> page_input([TaskItem("a.jpg", "Dog", 99.5, check="wrong", source_label="Cat")])
-    {'sourceRef': [{'s3_image_url': 'a.jpg', 'label': 'Dog', 'confidence': 99.5, 'item': 'item-000'}]}
+    No mark of a known answer goes with them. `about` holds what the page can do without (labels,
+    guideline, examples), the most useful first: the last ones are left out where all of it, as JSON,
+    would have more than `limit` characters. Raises `InputError` where the pictures alone have.
+
+    >>> page_input([TaskItem("a.jpg", "Dog", 99.5, check="wrong")], {"labels": ["Cat", "Dog"]}, 1000)
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'sourceRef': [{'s3_image_url': 'a.jpg', 'label': 'Dog', 'confidence': 99.5, 'item': 'item-000'}],
+     'labels': ['Cat', 'Dog']}
     """
-    return {
+    page: JsonObject = {
         "sourceRef": [
             _entry(item.image, item.label, item.confidence, number) for number, item in enumerate(items)
         ]
     }
+    room = limit - len(json.dumps(page))
+    if room < 0:
+        raise InputError(f"the page's input has more than {limit} characters")
+    for name, value in about.items():
+        room -= len(json.dumps({name: value}))  # with its braces, at least what it takes within
+        if room < 0:
+            break
+        page[name] = value
+    return page
 
 
 def _entry(image: str, label: str, confidence: float, number: int) -> JsonObject:

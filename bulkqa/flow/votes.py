@@ -59,6 +59,11 @@ class LabelRow:
         """The outcome of this row's votes."""
         return outcome(self.confirms, self.disconfirms)
 
+    @property
+    def voters(self) -> frozenset[str]:
+        """All who voted on this row."""
+        return self.confirmed_by | self.disconfirmed_by | self.cannot_judge_by
+
     def with_voters(
         self, confirmed_by: frozenset[str], disconfirmed_by: frozenset[str], cannot_judge_by: frozenset[str]
     ) -> "LabelRow":

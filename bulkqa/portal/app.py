@@ -27,6 +27,8 @@ from bulkqa.flow.tasks import page_input
 from bulkqa.portal.security import SESSION_SECONDS, Guard, Signatures, task_policy
 from bulkqa.ports import Store, TaskQueue
 from bulkqa.rendering import render_page, render_worker_page
+from bulkqa.settings import JobSettings
+from bulkqa.wire import MAX_TASK_INPUT
 
 STATIC = Path(__file__).parent / "static"
 LEASE_SECONDS = 3600.0
@@ -121,7 +123,7 @@ class _Pages:
 
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
-        self._image_roots: dict[str, str | None] = {}
+        self._jobs: dict[str, JobSettings] = {}
 
     def sign_in(self, request: Request) -> Response:
         portal = self._portal
@@ -169,7 +171,7 @@ class _Pages:
         items = jobs.page_items(job, number, portal.store.blobs)
         page = render_worker_page(
             portal.template,
-            page_input(items),
+            page_input(items, jobs.about(self._settings(job)), MAX_TASK_INPUT),
             read_access=partial(self._address, job),
             crowd_script=CROWD_SCRIPT,
         )
@@ -219,7 +221,7 @@ class _Pages:
         end, signature = request.query_params.get("exp", ""), request.query_params.get("sig", "")
         if not portal.signatures.picture_is_allowed(job, path, end, signature, portal.now()):
             raise HTTPException(403, "This address of a picture is not valid, or not any more.")
-        root = self._image_root(job)
+        root = self._settings(job).image_root
         if root is None:
             raise NotFoundError(f"job {job!r} was launched without a folder of pictures")
         file, media_type = portal.picture(Path(root), path)
@@ -269,11 +271,11 @@ class _Pages:
             return self._portal.signatures.picture_path(job, path, self._portal.now())
         return reference if reference.startswith(("https://", "http://")) else ""
 
-    def _image_root(self, job: str) -> str | None:
-        """Return where a job's pictures lie. A job's settings never change, so they are read once."""
-        if job not in self._image_roots:
-            self._image_roots[job] = jobs.settings_of(job, self._portal.store.blobs).image_root
-        return self._image_roots[job]
+    def _settings(self, job: str) -> JobSettings:
+        """Return a job's settings, which never change and so are read once."""
+        if job not in self._jobs:
+            self._jobs[job] = jobs.settings_of(job, self._portal.store.blobs)
+        return self._jobs[job]
 
 
 def _origin(url: str) -> str:

@@ -122,7 +122,7 @@ def test_check_marks_are_read_and_stripped() -> None:
     marked = read(entry(), entry(check="wrong", source_label="Cat"))
     assert marked[0] == TaskItem("a.jpg", "Dog", 99.5)
     assert marked[1] == TaskItem("a.jpg", "Dog", 99.5, check="wrong", source_label="Cat")
-    assert page_input(marked) == {"sourceRef": [entry(), entry(item="item-001")]}
+    assert page_input(marked, {}, 128_000) == {"sourceRef": [entry(), entry(item="item-001")]}
 
 
 def test_largest_page() -> None:
@@ -190,3 +190,16 @@ def test_mixed_labels() -> None:
     """A page that mixes labels is refused, naming the file and the labels."""
     with pytest.raises(InputError, match=r"^7\.json: mixes the labels Cat, Dog$"):
         read(entry(), entry(label="Cat"), entry())
+
+
+def test_a_page_takes_along_what_fits() -> None:
+    """What a page may show beside its pictures goes along in order, as long as all of it fits the limit."""
+    items = read_task_input(json.dumps([entry()]).encode(), "x.json")
+    about: dict[str, object] = {"labels": ["Cat", "Dog"], "guideline": "g" * 500}
+    assert page_input(items, about, 1000) == {"sourceRef": [entry()], **about}
+    short = page_input(items, about, 300)
+    assert short == {"sourceRef": [entry()], "labels": ["Cat", "Dog"]}
+    for limit in range(100, 700, 7):
+        assert len(json.dumps(page_input(items, about, limit))) <= limit
+    with pytest.raises(InputError, match="more than 10 characters"):
+        page_input(items, about, 10)

@@ -1,0 +1,137 @@
+"""`bulkqa launch`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bulkqa import SCHEMA, console, parquet, steps
+from bulkqa.cli.app import app
+from bulkqa.cli.options import DEFAULT_HOME, Bucket, Home, Stack, Table, TableOrJson
+from bulkqa.cli.output import print_json
+from bulkqa.cli.places import image_root_of, local_copy, now, open_store, pictures_of
+from bulkqa.errors import InputError
+from bulkqa.flow.report import read_bands
+from bulkqa.settings import JobSettings
+
+if TYPE_CHECKING:
+    pass
+
+
+@app.command()
+def launch(
+    corpus: Annotated[
+        str, typer.Argument(metavar="CORPUS", help="CSV, JSON Lines, manifest or Parquet; or one as s3://...")
+    ],
+    job: Annotated[str, typer.Option(metavar="NAME", help="Name of the new job.")],
+    home: Home = DEFAULT_HOME,
+    stack: Stack = None,
+    bucket: Bucket = None,
+    table: Table = None,
+    images: Annotated[
+        str | None,
+        typer.Option(metavar="DIR|s3://...", help="Folder or prefix from which the corpus' paths start."),
+    ] = None,
+    copy_images: Annotated[
+        bool, typer.Option("--copy-images", help="Copy the pictures into the bucket (on AWS).")
+    ] = False,
+    guideline: Annotated[Path | None, typer.Option(metavar="FILE", help="Text for the page's help.")] = None,
+    examples: Annotated[
+        Path | None, typer.Option(metavar="FILE", help='JSON: pictures under "good" and "bad".')
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Pictures on a page, 1 to 100.")] = 25,
+    min_confidence: Annotated[float, typer.Option(help="Leave out rows below.")] = 80,
+    bands: Annotated[str, typer.Option(help="Bounds of the report's bands.")] = "80,85,90,95,100",
+    reviewers: Annotated[int, typer.Option(help="Reviews of each page, 1 to 9.")] = 1,
+    seed: Annotated[int, typer.Option(help="Shuffles the pictures.")] = 0,
+    format: Annotated[TableOrJson, typer.Option()] = TableOrJson.table,
+) -> None:
+    """Start a job: read a corpus and make pages of it."""
+    on_aws = bool(stack or bucket or table)
+    settings = JobSettings(
+        job=job,
+        corpus_name=corpus.rpartition("/")[2],
+        batch_size=batch_size,
+        minimum_confidence=min_confidence,
+        bands=read_bands(bands),
+        reviewers=reviewers,
+        seed=seed,
+        image_root=image_root_of(images),
+        guideline=None if guideline is None else _read_text(guideline),
+        examples=None if examples is None else _read_examples(examples),
+        host="ground-truth" if on_aws else "portal",
+    )
+    with (
+        open_store(home, stack, bucket, table) as store,
+        local_copy(corpus) as path,
+        console.progress_bar() as notice,
+    ):
+        keep, screen = pictures_of(store, settings, on_aws, copy_images)
+        launched = steps.launch(
+            lambda: path.open("rb"),
+            settings,
+            store,
+            created_at=now(),
+            keep=keep,
+            screen=screen,
+            notice=notice,
+            lines=parquet.lines if parquet.is_parquet(path) else iter,
+        )
+        rejected = store.blobs.uri(launched.rejected_key) if on_aws else str(home / launched.rejected_key)
+    print_launched(launched, rejected, format)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _read_examples(path: Path) -> dict[str, list[str]]:
+    """Return the example pictures in a file: {"good": [references], "bad": [references]}."""
+    try:
+        examples = json.loads(_read_text(path))
+    except ValueError as error:
+        raise InputError(f"{path}: not readable as JSON: {error}") from None
+    if not isinstance(examples, dict) or not examples.keys() <= {"good", "bad"}:
+        raise InputError(f"{path}: not an object with lists of pictures under good and bad")
+    for name, pictures in examples.items():
+        if not isinstance(pictures, list) or not all(isinstance(one, str) for one in pictures):
+            raise InputError(f"{path}: {name} is no list of pictures")
+    return examples
+
+
+def print_launched(launched: steps.Launched, rejected_file: str, format: TableOrJson) -> None:
+    """Print what a launch did."""
+    counts = launched.counts
+    for bad in launched.first_rejected:
+        console.err.print(f"rejected: line {bad.line}: {bad.reason}", style="yellow", markup=False)
+    if counts.rejected > len(launched.first_rejected):
+        console.err.print(f"... and {counts.rejected - len(launched.first_rejected)} more rejected rows")
+    if format is TableOrJson.json:
+        print_json(
+            {
+                "schema": SCHEMA,
+                "job": launched.job,
+                "items": counts.items,
+                "labels": dict(sorted(counts.of_label.items())),
+                "batches": launched.batches,
+                "below": counts.below,
+                "rejected": counts.rejected,
+                "rejected_file": rejected_file,
+                "again": launched.again,
+            }
+        )
+        return
+    again = ", as before" if launched.again else ""
+    console.out.print(
+        f"Launched job {launched.job}{again}: {counts.items} items of {len(counts.of_label)} labels "
+        f"on {launched.batches} pages.",
+        soft_wrap=True,
+    )
+    if counts.below:
+        console.out.print(f"Left out {counts.below} below the minimum confidence.", soft_wrap=True)
+    if counts.rejected:
+        console.out.print(f"Rejected {counts.rejected} rows, listed in {rejected_file}.", soft_wrap=True)

@@ -1,0 +1,145 @@
+"""Where the jobs are: builds the adapters, on this machine or on AWS, and the portal over them."""
+
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from bulkqa import jobs
+from bulkqa.errors import BulkqaError, InputError
+from bulkqa.flow.corpus import Keep, Row
+from bulkqa.flow.records import Rejected
+from bulkqa.local.blobs import LocalBlobs
+from bulkqa.local.database import Database
+from bulkqa.local.label_table import LocalLabelTable
+from bulkqa.local.pictures import find_in, picture
+from bulkqa.local.secret import secret_in
+from bulkqa.local.task_queue import LocalTaskQueue
+from bulkqa.ports import Store
+from bulkqa.settings import JobSettings
+from bulkqa.shipped import shipped
+
+if TYPE_CHECKING:
+    from bulkqa.portal.app import Portal
+
+
+Screen = Callable[[Iterable[Row | Rejected]], Iterable[Row | Rejected]]
+
+
+@contextmanager
+def local_store(home: Path) -> Iterator[Store]:
+    """Open the embedded default below `home`: a folder of blobs beside one SQLite file."""
+    database = Database(home / "bulkqa.sqlite")
+    try:
+        yield Store(LocalBlobs(home), LocalLabelTable(database), LocalTaskQueue(database))
+    finally:
+        database.close()
+
+
+@contextmanager
+def open_store(home: Path, stack: str | None, bucket: str | None, table: str | None) -> Iterator[Store]:
+    """Open where the jobs are: a stack or bucket and table on AWS where these are named, else `home`."""
+    if bucket is None and table is None and stack is None:
+        with local_store(home) as store:
+            yield store
+        return
+    with needs_aws():
+        from bulkqa.aws.blobs import S3Blobs
+        from bulkqa.aws.clients import make_client
+        from bulkqa.aws.label_table import DynamoLabelTable
+        from bulkqa.aws.stack import bucket_and_table
+    if bucket is None and table is None:
+        bucket, table = bucket_and_table(make_client("cloudformation"), stack or "")
+    if bucket is None or table is None:
+        raise InputError("--bucket and --table go together")
+    yield Store(S3Blobs(make_client("s3"), bucket), DynamoLabelTable(make_client("dynamodb"), table), None)
+
+
+@contextmanager
+def needs_aws() -> Iterator[None]:
+    """Explain what to install where AWS' library is missing."""
+    try:
+        yield
+    except ImportError:
+        raise BulkqaError("AWS needs the extra 'aws': make setup, or pip install 'bulkqa[aws]'") from None
+
+
+def now() -> str:
+    """Return the time of day as job files have it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@contextmanager
+def local_copy(corpus: str) -> Iterator[Path]:
+    """Give the corpus as a file of this machine; one in S3 is fetched."""
+    if not corpus.startswith("s3://"):
+        if not Path(corpus).is_file():
+            raise InputError(f"{corpus}: no such file")
+        yield Path(corpus)
+        return
+    with needs_aws():
+        from bulkqa.aws.clients import make_client
+        from bulkqa.aws.pictures import download
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "corpus")
+        with path.open("wb") as file:
+            download(make_client("s3"), corpus, cast(BinaryIO, file))
+        yield path
+
+
+def image_root_of(images: str | None) -> str | None:
+    """Return where a job's pictures lie, as its settings have it."""
+    if images is None or images.startswith("s3://"):
+        return images
+    if not Path(images).is_dir():
+        raise InputError(f"{images}: no such folder of pictures")
+    return str(Path(images).resolve())
+
+
+def pictures_of(store: Store, settings: JobSettings, on_aws: bool, copy: bool) -> tuple[Keep | None, Screen]:
+    """Return what a launch does with each picture's reference, and with many at once."""
+    root = settings.image_root
+    in_s3 = on_aws or (root or "").startswith("s3://")
+    if copy and not on_aws:
+        raise InputError("--copy-images copies within S3: name a stack, or a bucket and table")
+    if not in_s3:
+        return (None if root is None else find_in(Path(root))), iter
+    if root is not None and not root.startswith("s3://"):
+        raise InputError(f"{root}: pictures for AWS have to lie in S3 (s3://bucket/prefix)")
+    with needs_aws():
+        from bulkqa.aws.clients import make_client
+        from bulkqa.aws.pictures import S3Pictures
+    target = store.blobs.uri(jobs.job_key(settings.job, "images")) if copy else None
+    # Whether the stack's roles may read a picture is the stack's to know; here its owner launches.
+    pictures = S3Pictures(make_client("s3") if copy else None, root, ("s3://",), target)
+    return pictures.keep, pictures.screen
+
+
+def local_portal(
+    store: Store, home: Path, reviewers: tuple[str, ...], sock: socket.socket, host: str
+) -> "Portal":
+    """Return the portal of the embedded default."""
+    from bulkqa.portal.app import Portal
+    from bulkqa.portal.security import Signatures
+    from bulkqa.portal.server import origins
+
+    return Portal(
+        store=store,
+        picture=picture,
+        template=shipped("templates/worker.liquid.html").read_text("utf-8"),
+        reviewers=reviewers,
+        signatures=Signatures(secret_in(home)),
+        origins=origins(sock, host),
+    )
+
+
+@contextmanager
+def listening(host: str, port: int | None) -> Iterator[socket.socket]:
+    """Open the portal's socket for a block."""
+    from bulkqa.portal.server import listen
+
+    with listen(host, port) as sock:
+        yield sock

@@ -1,0 +1,87 @@
+"""What a launch on AWS is asked for: by an event of one's own, or by a custom resource's properties.
+
+CloudFormation hands every value over as a text; numbers and truths are read from either.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from bulkqa.errors import InputError
+from bulkqa.flow.report import read_bands
+from bulkqa.settings import JobSettings
+
+_OF_CLOUDFORMATION = {"ServiceToken", "ServiceTimeout"}
+_TRUTHS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchRequest:
+    """A corpus (`s3://...`), whether its pictures are to be copied, and the job to make of it."""
+
+    corpus: str
+    copy_images: bool
+    settings: JobSettings
+
+
+def read_launch_request(properties: Mapping[str, Any]) -> LaunchRequest:
+    """Return what these properties ask for; raise `InputError` naming one that is missing, unknown or bad.
+
+    >>> request = read_launch_request({"job": "dogs", "corpus": "s3://b/c.csv", "batch_size": "10"})
+    >>> request.settings.batch_size, request.settings.host
+    (10, 'ground-truth')
+    """
+    known = {name: value for name, value in properties.items() if name not in _OF_CLOUDFORMATION}
+    job, corpus = _text(known, "job", None), _text(known, "corpus", None)
+    if job is None or corpus is None:
+        raise InputError(f"a launch needs {'corpus' if job else 'job'}")
+    settings = JobSettings(
+        job=job,
+        corpus_name=PurePosixPath(corpus).name,
+        seed=_whole(known, "seed", 0),
+        batch_size=_whole(known, "batch_size", 25),
+        minimum_confidence=_number(known, "minimum_confidence", 80),
+        bands=read_bands(_text(known, "bands", None) or "80,85,90,95,100"),
+        reviewers=_whole(known, "reviewers", 1),
+        image_root=_text(known, "images", None),
+        guideline=_text(known, "guideline", None),
+        host=_text(known, "host", None) or "ground-truth",
+    )
+    request = LaunchRequest(corpus, _truth(known, "copy_images", False), settings)
+    if known:
+        raise InputError(f"a launch knows nothing of {', '.join(sorted(known))}")
+    return request
+
+
+def _text(known: dict[str, Any], name: str, default: str | None) -> str | None:
+    value = known.pop(name, default)
+    if value is not None and not isinstance(value, str):
+        raise InputError(f"{name} {value!r} is no text")
+    return value or default
+
+
+def _number(known: dict[str, Any], name: str, default: float) -> float:
+    value = known.pop(name, default)
+    try:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError
+        return float(value)
+    except (ValueError, OverflowError):
+        raise InputError(f"{name} {value!r} is no number") from None
+
+
+def _whole(known: dict[str, Any], name: str, default: int) -> int:
+    number = _number(known, name, default)
+    if number != number // 1:
+        raise InputError(f"{name} {number!r} is no whole number")
+    return int(number)
+
+
+def _truth(known: dict[str, Any], name: str, default: bool) -> bool:
+    value = known.pop(name, default)
+    if isinstance(value, str):
+        value = _TRUTHS.get(value.lower(), value)
+    if not isinstance(value, bool):
+        raise InputError(f"{name} {value!r} is neither true nor false")
+    return value
