@@ -5,9 +5,9 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import launch, portal, report
+from benchmarks import aws, launch, portal, report
 
-ALL = {"launch": launch.run, "report": report.run, "portal": portal.run}
+ALL = {"launch": launch.run, "report": report.run, "portal": portal.run, "aws": aws.run}
 
 
 def main() -> None:

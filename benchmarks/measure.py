@@ -25,7 +25,7 @@ def in_process(module: str, function: str, *arguments: object) -> Measured:
     """Call `module.function(*arguments)` in a fresh interpreter; arguments and result go as JSON."""
     command = [sys.executable, "-m", "benchmarks.measure", module, function, json.dumps(arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    return Measured(*json.loads(done.stdout))
+    return Measured(*json.loads(done.stdout.splitlines()[-1]))  # what the work itself prints comes before
 
 
 def main() -> None:

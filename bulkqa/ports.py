@@ -5,8 +5,7 @@ every adapter. All methods may be called from several threads at once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from bulkqa.flow.batches import Order
 from bulkqa.flow.corpus import Item
@@ -91,8 +90,7 @@ class LabelTable(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedTask:
+class QueuedTask(NamedTuple):
     """A page to review: the number of its batch within its job, and what it shows."""
 
     job: str
@@ -101,8 +99,7 @@ class QueuedTask:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """How far pages are: `answers` of `wanted`, and `done`, the pages that have all their answers."""
 
     pages: int
@@ -157,8 +154,7 @@ class TaskQueue(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(NamedTuple):
     """The ports a job lives in. The queue is None where Ground Truth hands out the pages."""
 
     blobs: Blobs

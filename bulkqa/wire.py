@@ -6,8 +6,7 @@ Truth is read with every variant met in the field; what cannot be read is said, 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from bulkqa.errors import InputError
 
@@ -15,8 +14,7 @@ MAX_TASK_INPUT = 128_000
 """Characters of a page's input at most (`RenderUiTemplate`, member `Task.Input`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Annotation:
+class Annotation(NamedTuple):
     """One worker's answer to one page: the JSON text that was submitted, or where it lies.
 
     `revision` and `submitted_at` are ours; Ground Truth sends neither.
@@ -29,28 +27,25 @@ class Annotation:
     content_uri: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AnsweredPage:
+class AnsweredPage(NamedTuple):
     """One object of a payload: the page's batch file, or the batch itself, and its annotations."""
 
     object_id: str
     batch_uri: str | None
-    annotations: tuple[Annotation, ...] = field(default=())
+    annotations: tuple[Annotation, ...] = ()
     batch_content: str | None = None
     problems: tuple[str, ...] = ()
     """Annotations that could not be read, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class DataObject:
+class DataObject(NamedTuple):
     """What a pre-labeling event asks for: where the batch lies, or the batch itself as text."""
 
     uri: str | None
     content: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Consolidation:
+class Consolidation(NamedTuple):
     """What a post-labeling event asks for: where the payload lies, or the payload itself, and its label.
 
     `labeling_job` is the labeling job's name in lower case, in which Ground Truth compares it.

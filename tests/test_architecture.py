@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 # In the order of the data; each may import those before it.
-STAGES = ("records", "statistics", "corpus", "batches", "tasks", "answers", "votes", "report")
+STAGES = ("records", "statistics", "corpus", "batches", "spill", "tasks", "answers", "votes", "report")
 
 OPEN = {"bulkqa", "bulkqa.errors", "bulkqa.settings"}
 FLOW = {f"bulkqa.flow.{stage}" for stage in STAGES}

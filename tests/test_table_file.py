@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 from collections.abc import Sequence
@@ -106,12 +105,14 @@ texts = st.text(letters, min_size=1, max_size=9)
 voters = st.frozensets(texts, max_size=3)
 keys = st.tuples(texts, texts.filter(lambda label: not label.isspace()))
 
-counts_alone = st.builds(LabelRow, keys, st.floats(0, 100), *[st.integers(0, 2**53)] * 3)
+counts_alone = st.tuples(keys, st.floats(0, 100), *[st.integers(0, 2**53)] * 3).map(
+    lambda row: LabelRow(*row)
+)
 voted = st.builds(LabelRow.with_voters, counts_alone, voters, voters.filter(bool), voters)
-plain_rows = st.builds(LabelRow, keys, st.floats(0, 100))
+plain_rows = st.tuples(keys, st.floats(0, 100)).map(lambda row: LabelRow(*row))
 described = st.builds(
-    lambda row, jobs, model, source, created_at: dataclasses.replace(
-        row, jobs=jobs, model=model, source=source, created_at=created_at
+    lambda row, jobs, model, source, created_at: row._replace(
+        jobs=jobs, model=model, source=source, created_at=created_at
     ),
     st.one_of(plain_rows, counts_alone, voted),
     voters,

@@ -7,8 +7,8 @@ item alone; the others count.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from bulkqa.flow.records import printable
 from bulkqa.flow.tasks import item_name, item_number
@@ -25,16 +25,14 @@ class Decision(StrEnum):
     CANNOT_JUDGE = "cannot_judge"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """A part of an answer that is not counted, and why: `missing`, `unknown`, `doubled` or `malformed`."""
 
     name: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """Decisions by place on the page (from 0), and the parts that are not counted."""
 
     decisions: dict[int, Decision]

@@ -9,7 +9,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bulkqa.errors import InputError
 
@@ -20,8 +20,7 @@ MAX_ROW = 8 * MAX_FIELD
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(NamedTuple):
     """A row that cannot be used: the physical line on which it begins (the first is 1), and why."""
 
     line: int

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bulkqa.errors import InputError
 from bulkqa.flow.batches import MAX_BATCH_SIZE, Batch
@@ -20,8 +20,7 @@ JsonObject = dict[str, object]
 _NUMBER = re.compile(r"(?:.*-)?([0-9]{1,9})", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class TaskItem:
+class TaskItem(NamedTuple):
     """One picture of a page. `check` and `source_label` mark a known-answer item, which is never counted."""
 
     image: str

@@ -5,8 +5,8 @@ correction is a vote of the same voter with a higher revision.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from bulkqa.flow.answers import Answer, Decision
 from bulkqa.flow.tasks import TaskItem
@@ -15,8 +15,7 @@ Key = tuple[str, str]
 """The label table's key: (s3_image_url, label)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Vote:
+class Vote(NamedTuple):
     """A voter's decision on one row. `revision` is 0 at first and grows with each correction."""
 
     key: Key
@@ -34,8 +33,7 @@ class Outcome(StrEnum):
     UNREVIEWED = "unreviewed"
 
 
-@dataclass(frozen=True, slots=True)
-class LabelRow:
+class LabelRow(NamedTuple):
     """A row of the label table: an image, one label of it, and its voters (`<job>/<worker>`).
 
     The counts are given beside the voters because tables from elsewhere may have counts alone.
@@ -84,8 +82,7 @@ class LabelRow:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where the rows of one launch come from: the job, when it was created, the model, an earlier job."""
 
     job: str
@@ -94,15 +91,14 @@ class Origin:
     source: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """What became of votes: how many were counted now, how many were before, and rows that do not exist."""
 
     counted: int = 0
     already: int = 0
-    unknown: tuple[Key, ...] = field(default=())
+    unknown: tuple[Key, ...] = ()
 
-    def __add__(self, other: "Recorded") -> "Recorded":
+    def __add__(self, other: "Recorded") -> "Recorded":  # type: ignore[override]
         return Recorded(
             self.counted + other.counted, self.already + other.already, self.unknown + other.unknown
         )
@@ -160,7 +156,7 @@ def row_of_job(key: Key, confidence: float, job: str, table_row: LabelRow | None
     cannot_judge_by = of_job(job, table_row.cannot_judge_by)
     counts = (table_row.confirms, table_row.disconfirms, table_row.cannot_judges)
     if table_row.confidence != confidence:
-        table_row = replace(table_row, confidence=confidence)
+        table_row = table_row._replace(confidence=confidence)
     elif counts == (len(confirmed_by), len(disconfirmed_by), len(cannot_judge_by)):
         return table_row  # all its votes are this job's, as most often
     return table_row.with_voters(confirmed_by, disconfirmed_by, cannot_judge_by)

@@ -1,12 +1,24 @@
 """Steps: the flow joined to the ports, one function per trigger.
 
-Whoever calls (the command, the portal, a Lambda) builds the adapters and passes them in.
+Whoever calls (the command, the portal, a Lambda) builds the adapters and passes them in. A function's file
+is loaded when it is first asked for: the labeling Lambdas start without what only a launch needs.
 """
 
-from bulkqa.steps.labeling import Consolidated, Receipt, answer_page, post_label, pre_label
-from bulkqa.steps.launching import Launched, launch
-from bulkqa.steps.replaying import Replayed, Unanswered, check_votes, count_pending, replay
-from bulkqa.steps.results import job_rows, progress
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bulkqa.steps.labeling import Consolidated, Receipt, answer_page, post_label, pre_label
+    from bulkqa.steps.launching import Launched, launch
+    from bulkqa.steps.replaying import Replayed, Unanswered, check_votes, count_pending, replay
+    from bulkqa.steps.results import job_rows, progress
+
+_FILES = {
+    "labeling": ("Consolidated", "Receipt", "answer_page", "post_label", "pre_label"),
+    "launching": ("Launched", "launch"),
+    "replaying": ("Replayed", "Unanswered", "check_votes", "count_pending", "replay"),
+    "results": ("job_rows", "progress"),
+}
 
 __all__ = [
     "Consolidated",
@@ -24,3 +36,10 @@ __all__ = [
     "progress",
     "replay",
 ]
+
+
+def __getattr__(name: str) -> object:
+    for file, names in _FILES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{file}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

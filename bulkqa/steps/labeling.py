@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from bulkqa import SCHEMA, wire
 from bulkqa.errors import ConflictError, InputError
@@ -15,8 +15,7 @@ from bulkqa.jobs import about, answer_key, batch_key, job_key, job_of, page_item
 from bulkqa.ports import Blobs, Store
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What became of an answer: its decisions, the parts not counted, and the votes."""
 
     answer: Answer
@@ -80,8 +79,7 @@ def _pre_object(event: Mapping[str, Any]) -> tuple[str | None, str | None]:
     return wanted.uri, wanted.content
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
+class _Batch(NamedTuple):
     """A batch as an event names it, and the job it is of, if it lies where a job's batches lie."""
 
     job: str | None
@@ -114,8 +112,7 @@ def _about_job(job: str, blobs: Blobs) -> dict[str, object]:
     return about(settings_of(job, blobs))
 
 
-@dataclass(frozen=True, slots=True)
-class Consolidated:
+class Consolidated(NamedTuple):
     """What a post-labeling event came to.
 
     `reply` has an entry for each object that could be read. `refused_objects` and `refused_parts` say what

@@ -14,10 +14,11 @@ from typing import BinaryIO, cast
 
 from bulkqa import wire
 from bulkqa.errors import ConflictError, InputError
-from bulkqa.flow.batches import Counts, Order, Spill, make_batches, plan_batches
+from bulkqa.flow.batches import Order, make_batches, plan_batches
 from bulkqa.flow.corpus import Keep, Row, read_corpus
 from bulkqa.flow.records import Rejected
 from bulkqa.flow.report import check_bands
+from bulkqa.flow.spill import Counts, Spill
 from bulkqa.flow.tasks import task_input
 from bulkqa.flow.votes import Origin
 from bulkqa.jobs import MANIFEST_LINES, batch_key, exists, job_key, manifest_key

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkqa.errors import InputError
-from bulkqa.flow.batches import MAX_BATCH_SIZE, Batch, Counts, Order, Spill, make_batches, plan_batches
+from bulkqa.flow.batches import MAX_BATCH_SIZE, Batch, Order, make_batches, plan_batches
 from bulkqa.flow.corpus import Item, Row
 from bulkqa.flow.records import Rejected
+from bulkqa.flow.spill import Counts, Spill
 
 quick = settings(max_examples=40, deadline=None)
 
