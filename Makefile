@@ -4,7 +4,7 @@
 #   make bench   what it does, measured
 
 .DELETE_ON_ERROR:
-.PHONY: setup demo test check bench browser lock clean
+.PHONY: setup demo test check bench browser node_modules lock clean
 
 PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -15,12 +15,12 @@ ARGS ?=
 demo: .venv/demo
 	$(BIN)/bulkqa demo $(ARGS)
 
-setup: .venv/demo
+setup: .venv/setup
 
-test: .venv/dev browser
+test: .venv/dev node_modules browser
 	$(BIN)/python -m pytest $(ARGS)
 
-check: .venv/dev
+check: .venv/dev node_modules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -29,15 +29,17 @@ check: .venv/dev
 bench: .venv/dev
 	$(BIN)/python -m benchmarks $(ARGS)
 
-# Writes the requirement files anew. Hashes of all platforms, and no address of any index.
+# Writes the requirement files anew. Hashes of all platforms, and no address of any index. First the one
+# that asks for most, so that all three agree.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
-	--no-emit-index-url --no-emit-find-links --system-certs --upgrade
+	--no-emit-index-url --no-emit-find-links --system-certs
 lock:
-	$(LOCK) requirements/demo.in -o requirements/demo.txt
-	$(LOCK) requirements/dev.in -c requirements/demo.txt -o requirements/dev.txt
+	$(LOCK) --upgrade requirements/dev.in -o requirements/dev.txt
+	$(LOCK) requirements/setup.in -c requirements/dev.txt -o requirements/setup.txt
+	$(LOCK) requirements/demo.in -c requirements/dev.txt -o requirements/demo.txt
 
 clean:
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv node_modules build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/python:
 	@test -n '$(PYTHON)' || { echo 'bulkqa needs Python 3.11 or newer.' >&2; exit 1; }
@@ -53,9 +55,24 @@ clean:
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/dev: requirements/dev.txt .venv/demo
+.venv/setup: requirements/setup.txt .venv/demo
+	@echo 'Installing what bulkqa needs on AWS into .venv ...'
+	@$(PIP) install --require-hashes -r requirements/setup.txt
+	@touch $@
+
+.venv/dev: requirements/dev.txt .venv/setup
 	@echo 'Installing what the tests need into .venv ...'
 	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# A second DynamoDB for the tests runs on Node. Without Node they say that they were left out.
+node_modules:
+	@if command -v npm >/dev/null; then $(MAKE) -s node_modules/.package-lock.json; \
+		else echo 'No Node here: tests on dynalite will be left out (under CI=true they fail).' >&2; fi
+
+node_modules/.package-lock.json: package.json package-lock.json .npmrc
+	@echo 'Installing what the tests need of Node into node_modules ...'
+	@npm ci --silent
 	@touch $@
 
 # The browser tests drive Chromium. Who may install it gets it; else they say that they were left out.

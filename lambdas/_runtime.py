@@ -1,0 +1,40 @@
+"""What the functions share: the adapters, built once as a function starts, and its logger and metrics."""
+
+import os
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+
+from bulkqa.aws.blobs import S3Blobs
+from bulkqa.aws.clients import make_client
+from bulkqa.aws.label_table import DynamoLabelTable
+from bulkqa.ports import Store
+from bulkqa.settings import Environment
+
+logger = Logger(service="bulkqa")
+metrics = Metrics(namespace="bulkqa", service="bulkqa")
+
+
+@cache
+def environment() -> Environment:
+    """Return the function's settings."""
+    return Environment.from_variables(os.environ)
+
+
+@cache
+def s3() -> Any:
+    """Return the client of S3."""
+    return make_client("s3")
+
+
+@cache
+def blobs() -> S3Blobs:
+    """Return the bucket. A function that needs no table makes no client for one."""
+    return S3Blobs(s3(), environment().bucket)
+
+
+@cache
+def store() -> Store:
+    """Return bucket and label table; Ground Truth hands out the pages, so there is no queue."""
+    return Store(blobs(), DynamoLabelTable(make_client("dynamodb"), environment().table), None)
