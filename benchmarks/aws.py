@@ -76,6 +76,11 @@ def put_corpus(rows: int) -> None:
     _client("s3").put_object(Bucket="bench", Key="corpus.csv", Body=body.encode())
 
 
+def ready_launch() -> None:
+    """Start the function, as Lambda does before the first event."""
+    __import__("lambdas.launch")
+
+
 def launch(job: str) -> int:
     """Launch it with the function."""
     from lambdas import launch as function
@@ -115,6 +120,11 @@ def put_payload(job: str) -> None:
             }
         )
     _client("s3").put_object(Bucket="bench", Key="payload.json", Body=json.dumps(entries).encode())
+
+
+def ready_post() -> None:
+    """Start the function, as Lambda does before the first event."""
+    __import__("lambdas.post_labeling")
 
 
 def post(_: str) -> int:

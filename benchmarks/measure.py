@@ -22,7 +22,10 @@ class Measured:
 
 
 def in_process(module: str, function: str, *arguments: object) -> Measured:
-    """Call `module.function(*arguments)` in a fresh interpreter; arguments and result go as JSON."""
+    """Call `module.function(*arguments)` in a fresh interpreter; arguments and result go as JSON.
+
+    What `module.ready_function()` does, if there is such a function, is done before and not measured.
+    """
     command = [sys.executable, "-m", "benchmarks.measure", module, function, json.dumps(arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     return Measured(*json.loads(done.stdout.splitlines()[-1]))  # what the work itself prints comes before
@@ -31,7 +34,9 @@ def in_process(module: str, function: str, *arguments: object) -> Measured:
 def main() -> None:
     """Be that interpreter."""
     module, function, arguments = sys.argv[1:]
-    work: Callable[..., Any] = getattr(__import__(module, fromlist=[function]), function)
+    found = __import__(module, fromlist=[function])
+    work: Callable[..., Any] = getattr(found, function)
+    getattr(found, f"ready_{function}", lambda: None)()
     started, cpu = time.perf_counter(), time.process_time()
     value = work(*json.loads(arguments))
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu

@@ -4,6 +4,7 @@
       InputError          what was given cannot be used               exit code 2
         NotFoundError     it names something that is not there        exit code 2
         ConflictError     it contradicts what was given before        exit code 2
+      SetupError          a service is not set up for what is asked   exit code 4
 
 A message is one sentence for the person who can mend it: it names the file, line or field.
 """
@@ -27,3 +28,7 @@ class NotFoundError(InputError):
 
 class ConflictError(InputError):
     """What is given contradicts something that was accepted before and stays."""
+
+
+class SetupError(BulkqaError):
+    """A service is not set up for what is asked: a right is missing, or a bucket. Every call will fail."""

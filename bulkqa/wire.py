@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from bulkqa.errors import InputError
+from bulkqa.flow.records import has_surrogate
 
 MAX_TASK_INPUT = 128_000
 """Characters of a page's input at most (`RenderUiTemplate`, member `Task.Input`)."""
@@ -145,7 +146,7 @@ def _page(entry: Any, where: str) -> AnsweredPage | str:
             else:
                 annotations.append(read)
         object_id = entry["datasetObjectId"]
-        if not isinstance(object_id, str | int):
+        if not isinstance(object_id, str | int) or has_surrogate(str(object_id)):
             return f"{where}: its datasetObjectId is no text"
         return AnsweredPage(str(object_id), uri, tuple(annotations), content, tuple(problems))
     except (KeyError, TypeError, AttributeError) as error:
@@ -163,7 +164,7 @@ def _annotation(annotation: Any, where: str) -> Annotation | str:
             return f"{where}: its revision is no number"
         submitted_at = annotation.get("submittedAt")
         worker = annotation["workerId"]
-        if not isinstance(worker, str):
+        if not isinstance(worker, str) or has_surrogate(worker):
             return f"{where}: its workerId is no text"
         return Annotation(worker, content, revision, None if submitted_at is None else str(submitted_at), uri)
     except (KeyError, TypeError, AttributeError) as error:

@@ -9,7 +9,9 @@ from typing import Any, cast
 from bulkqa import steps
 from bulkqa.aws.pictures import S3Pictures, download
 from bulkqa.errors import InputError
+from bulkqa.jobs import exists, job_key
 from bulkqa.launch_request import read_launch_request
+from bulkqa.settings import check_job_name
 from lambdas import _custom_resource, _runtime
 from lambdas._runtime import logger, metrics
 
@@ -29,12 +31,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, object] | None:
 def launch(properties: Mapping[str, Any]) -> dict[str, object]:
     """Launch a job from a corpus in S3; return its counts and where the rejected rows are listed."""
     request = read_launch_request(properties)
-    bucket, job = _runtime.environment().bucket, request.settings.job
+    bucket, job = _runtime.environment().bucket, check_job_name(request.settings.job)
     pictures = S3Pictures(
         _runtime.s3(),
         request.settings.image_root,
         (f"s3://{bucket}/", *_runtime.environment().image_sources),
         f"s3://{bucket}/jobs/{job}/images" if request.copy_images else None,
+        keep_copies=request.copy_images and exists(job_key(job), STORE.blobs),
     )
     with TemporaryDirectory() as folder:
         corpus = Path(folder, "corpus")

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
 from bulkqa.aws.clients import THREADS
-from bulkqa.errors import BulkqaError
+from bulkqa.errors import BulkqaError, SetupError
 
 T = TypeVar("T")
 Result = TypeVar("Result")
@@ -26,6 +26,10 @@ _PASSING = {
     "ThrottlingError",
     "TransactionConflict",
 }
+
+
+# Names of what no further call will mend, beside everything that is forbidden.
+_SETUP = {"AccessDenied", "AccessDeniedException", "NoSuchBucket", "ResourceNotFoundException"}
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,8 @@ def explained(error: Exception, where: str) -> BulkqaError:
     """Return the failure of a call as bulkqa's own error, which says where."""
     if isinstance(error, ClientError):
         message: Any = error.response.get("Error", {}).get("Message") or f"status {status_of(error)}"
-        return BulkqaError(f"{where}: {code_of(error)}: {message}")
+        kind = SetupError if status_of(error) == 403 or code_of(error) in _SETUP else BulkqaError
+        return kind(f"{where}: {code_of(error)}: {message}")
     return BulkqaError(f"{where}: {error}")
 
 

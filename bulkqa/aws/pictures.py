@@ -31,16 +31,23 @@ class S3Pictures:
     """References of a launch: relative paths start from `root`, and all have to lie below `sources`.
 
     `sources` are prefixes (`s3://bucket/prefix/`) that whoever shows the pictures may read; URLs of other
-    kinds are used as they stand. With `copy_to`, a prefix too, pictures are copied there and used there.
+    kinds are used as they stand. With `copy_to`, a prefix too, pictures are copied there and used there;
+    with `keep_copies` those that are there stay as they are, as for a job that people may be reviewing.
     """
 
     def __init__(
-        self, client: Any, root: str | None, sources: Sequence[str], copy_to: str | None = None
+        self,
+        client: Any,
+        root: str | None,
+        sources: Sequence[str],
+        copy_to: str | None = None,
+        keep_copies: bool = False,
     ) -> None:
         self._client = client
         self._root = None if root is None else root.rstrip("/") + "/"
         self._sources = tuple(source if source.endswith("/") else f"{source}/" for source in sources)
         self._copy_to = None if copy_to is None else copy_to.rstrip("/") + "/"
+        self._keep_copies = keep_copies
         self._threads = Threads()
 
     def keep(self, item: Item) -> Item:
@@ -69,7 +76,10 @@ class S3Pictures:
         source_bucket, source_key = split_uri(row.item.image)
         target = f"{self._copy_to}{source_bucket}/{source_key}"
         bucket, key = split_uri(target)
+        copied = Row(row.line, Item(target, row.item.label, row.item.confidence))
         try:
+            if self._keep_copies and self._exists(bucket, key):
+                return copied
             self._client.copy_object(
                 Bucket=bucket, Key=key, CopySource={"Bucket": source_bucket, "Key": source_key}
             )
@@ -77,7 +87,16 @@ class S3Pictures:
             if _is_missing(error):
                 return Rejected(row.line, f"{row.item.image!r} does not exist")
             raise explained(error, row.item.image) from error
-        return Row(row.line, Item(target, row.item.label, row.item.confidence))
+        return copied
+
+    def _exists(self, bucket: str, key: str) -> bool:
+        try:
+            self._client.head_object(Bucket=bucket, Key=key)
+        except FAILURES as error:
+            if _is_missing(error):
+                return False
+            raise
+        return True
 
 
 def download(client: Any, uri: str, file: BinaryIO) -> None:

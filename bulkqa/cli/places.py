@@ -114,7 +114,8 @@ def pictures_of(store: Store, settings: JobSettings, on_aws: bool, copy: bool) -
         from bulkqa.aws.pictures import S3Pictures
     target = store.blobs.uri(jobs.job_key(settings.job, "images")) if copy else None
     # Whether the stack's roles may read a picture is the stack's to know; here its owner launches.
-    pictures = S3Pictures(make_client("s3") if copy else None, root, ("s3://",), target)
+    there = copy and jobs.exists(jobs.job_key(settings.job), store.blobs)
+    pictures = S3Pictures(make_client("s3") if copy else None, root, ("s3://",), target, there)
     return pictures.keep, pictures.screen
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from bulkqa.errors import InputError
 from bulkqa.flow.batches import MAX_BATCH_SIZE, Batch
+from bulkqa.flow.records import has_surrogate
 
 JsonObject = dict[str, object]
 
@@ -98,7 +99,7 @@ def _task_item(entry: object, where: str) -> TaskItem:
 
 def _text(entry: Mapping[str, object], field: str, where: str) -> str:
     value = entry.get(field)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or has_surrogate(value):
         raise InputError(f"{where}: {field} is missing or no text")
     return value
 

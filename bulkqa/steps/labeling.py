@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from bulkqa import SCHEMA, wire
-from bulkqa.errors import ConflictError, InputError
+from bulkqa.errors import BulkqaError, ConflictError, InputError, SetupError
 from bulkqa.flow.answers import Answer, Decision, read_answer
 from bulkqa.flow.tasks import TaskItem, page_input, read_task_input
 from bulkqa.flow.votes import Key, Outcome, Recorded, Vote, outcome, voter, votes
@@ -64,13 +64,16 @@ def answer_page(
 def pre_label(event: Mapping[str, Any], blobs: Blobs) -> tuple[dict[str, object], str | None]:
     """Return the reply to a pre-labeling event, and why nobody is asked, where nobody is.
 
-    An object that cannot be shown (no batch under its address, a malformed one) is passed over: an
-    exception would fail the whole labeling job. Raises `BulkqaError` where the store itself fails.
+    An object that cannot be shown (no batch under its address, a malformed one, a store that fails for it)
+    is passed over: an exception would fail the whole labeling job. Raises `SetupError` where no object
+    could be shown, since the store is not set up for it.
     """
     try:
         batch = _batch(*_pre_object(event), blobs)
         return wire.pre_reply(page_input(batch.items, _about(batch.job, blobs), wire.MAX_TASK_INPUT)), None
-    except InputError as error:
+    except SetupError:
+        raise
+    except BulkqaError as error:
         return wire.pre_reply(None), str(error)
 
 
@@ -193,6 +196,10 @@ def _objects(
         one = objects.setdefault(page.object_id, _Object(page, batches[where]))
         refused_parts += [f"object {page.object_id}: {problem}" for problem in page.problems]
         for annotation in page.annotations:
+            if any(annotation.worker == before.worker for before in one.annotations):
+                who = f"object {page.object_id}, worker {annotation.worker}"
+                refused_parts.append(f"{who}: answered before in this event; the first answer counts")
+                continue
             try:
                 content = content_of(annotation, blobs)
             except InputError as error:
