@@ -18,7 +18,7 @@ demo: .venv/demo
 setup: .venv/setup
 
 test: .venv/dev node_modules browser
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 check: .venv/dev node_modules
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """What the functions share: the adapters, built once as a function starts, and its logger and metrics."""
 
 import os
+import warnings
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,9 @@ from bulkqa.aws.clients import make_client
 from bulkqa.aws.label_table import DynamoLabelTable
 from bulkqa.ports import Store
 from bulkqa.settings import Environment
+
+# A reply without metrics is none of its business: a custom resource that is deleted has nothing to count.
+warnings.filterwarnings("ignore", "No application metrics to publish")
 
 logger = Logger(service="bulkqa")
 metrics = Metrics(namespace="bulkqa", service="bulkqa")

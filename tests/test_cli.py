@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bulkqa import cli, steps
+from bulkqa.cli.app import app
 from bulkqa.errors import BulkqaError
 from tests.support import local_store
 
@@ -261,9 +262,9 @@ def test_what_fails_is_exit_4(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 def test_every_command_explains_itself() -> None:
     """--help and --version answer for all commands."""
     runner = CliRunner()
-    assert "bulkqa 0." in runner.invoke(cli.app, ["--version"]).output
+    assert "bulkqa 0." in runner.invoke(app, ["--version"]).output
     for name in ("demo", "launch", "serve", "status", "report", "replay", "export"):
-        result = runner.invoke(cli.app, [name, "--help"])
+        result = runner.invoke(app, [name, "--help"])
         assert result.exit_code == 0
         assert "Usage" in result.output
 

@@ -392,3 +392,17 @@ def test_nothing_is_lost_on_the_way_from_corpus_to_report(
         rows: list[LabelRow] = list(steps.job_rows("dogs", store))
         assert sorted(row.key for row in rows) == expected
         assert tabulate(rows, (0, 100)).totals.all.unreviewed == len(items)
+
+
+def test_another_corpus_is_refused_before_anything_is_done_for_it(store: Store) -> None:
+    """A launch that has to be refused is refused before its rows are even looked at."""
+    launch(store, CORPUS)
+    seen: list[Item] = []
+
+    def keep(item: Item) -> Item:
+        seen.append(item)
+        return item
+
+    with pytest.raises(ConflictError, match="another corpus"):
+        launch(store, CORPUS + b"new.jpg,Dog,99\n", keep=keep)
+    assert seen == []

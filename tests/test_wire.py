@@ -95,7 +95,7 @@ def test_any_answer_can_be_kept() -> None:
     content = answer_content(json.loads('{"item-000": {"Confirmed": true}, "\\ud800": "\\udfff"}'))
     page = AnsweredPage("00000000", URI, (Annotation("ana", content),))
     (found,) = read_payload(write_payload(page), "x.json")
-    assert json.loads(found.annotations[0].content)["item-000"] == {"Confirmed": True}
+    assert json.loads(found.annotations[0].content or "")["item-000"] == {"Confirmed": True}
 
 
 def test_payload_of_ground_truth() -> None:

@@ -105,7 +105,9 @@ def _about(job: str | None, blobs: Blobs) -> dict[str, object]:
         return {}
     try:
         return _about_job(job, blobs)  # type: ignore[arg-type]
-    except InputError:
+    except SetupError:
+        raise
+    except BulkqaError:  # the pictures are what matters
         return {}
 
 
@@ -131,10 +133,11 @@ class Consolidated(NamedTuple):
 
 @dataclass(slots=True)
 class _Object:
-    """An object under consolidation: its batch and every answer to it."""
+    """An object under consolidation: its batch, every answer to it, and the workers who decided anything."""
 
     page: wire.AnsweredPage
     batch: _Batch
+    heard: set[str] = field(default_factory=set)
     annotations: list[wire.Annotation] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
 
@@ -196,16 +199,18 @@ def _objects(
         one = objects.setdefault(page.object_id, _Object(page, batches[where]))
         refused_parts += [f"object {page.object_id}: {problem}" for problem in page.problems]
         for annotation in page.annotations:
-            if any(annotation.worker == before.worker for before in one.annotations):
-                who = f"object {page.object_id}, worker {annotation.worker}"
-                refused_parts.append(f"{who}: answered before in this event; the first answer counts")
-                continue
             try:
                 content = content_of(annotation, blobs)
             except InputError as error:
                 refused_parts.append(f"object {page.object_id}, worker {annotation.worker}: {error}")
                 continue
             answer = read_answer(content, len(one.batch.items))
+            if answer.decisions and annotation.worker in one.heard:
+                who = f"object {page.object_id}, worker {annotation.worker}"
+                refused_parts.append(f"{who}: answered before in this event; the first answer counts")
+                continue
+            if answer.decisions:
+                one.heard.add(annotation.worker)
             refused_parts += [
                 f"object {page.object_id}, worker {annotation.worker}: {problem.name}: {problem.reason}"
                 for problem in answer.problems

@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
 from bulkqa import wire
-from bulkqa.errors import ConflictError, InputError
+from bulkqa.errors import ConflictError, InputError, NotFoundError
 from bulkqa.flow.batches import Order, make_batches, plan_batches
 from bulkqa.flow.corpus import Keep, Row, read_corpus
 from bulkqa.flow.records import Rejected
@@ -65,18 +65,15 @@ def launch(
     with Spill(settings.seed, settings.minimum_confidence) as spill:
         with open_corpus() as corpus:
             digest = hashlib.file_digest(cast(io.BytesIO, corpus), "sha256")
+        settings = dataclasses.replace(settings, corpus_sha256=digest.hexdigest())
+        _refuse_other(settings, store.blobs)  # before any picture is copied
         with open_corpus() as corpus:
             source = counted(lines(corpus), "reading", 0, notice)
             spill.add(screen(read_corpus(source, settings.corpus_name, keep)))
         counts = spill.counts()
         if not counts.items:
             raise InputError(_nothing_usable(settings, counts, spill))
-        settings = dataclasses.replace(
-            settings,
-            corpus_sha256=digest.hexdigest(),
-            items=counts.items,
-            labels=tuple(sorted(counts.of_label)),
-        )
+        settings = dataclasses.replace(settings, items=counts.items, labels=tuple(sorted(counts.of_label)))
         again, created_at = _claim(settings, store.blobs, created_at)
         pages = list(plan_batches(counts.of_label, settings.batch_size))
         # The manifest is written last: where it is, all the rest is, and reviewers may be at work.
@@ -116,18 +113,32 @@ def _nothing_usable(settings: JobSettings, counts: Counts, spill: Spill) -> str:
     )
 
 
-def _claim(settings: JobSettings, blobs: Blobs, created_at: str) -> tuple[bool, str]:
-    """Write `job.json` if there is none; return whether there was, and when the job was created."""
+def _refuse_other(settings: JobSettings, blobs: Blobs) -> tuple[JobSettings, str] | None:
+    """Return the job of this name and when it was created, if there is one; refuse it if it is another.
+
+    How many items can be used is compared where `settings` know it.
+    """
     key = job_key(settings.job)
-    if blobs.create(key, settings.to_json(created_at)):
-        return False, created_at
-    before, created_before = read_job(blobs.read(key), key)
-    difference = before.difference(settings)
+    try:
+        before, created_at = read_job(blobs.read(key), key)
+    except NotFoundError:
+        return None
+    difference = before.difference(
+        settings if settings.items else dataclasses.replace(settings, items=before.items)
+    )
     if difference is not None:
         raise ConflictError(
             f"job {settings.job!r} was launched with {difference}; launch under another name, or as it was"
         )
-    return True, created_before
+    return before, created_at
+
+
+def _claim(settings: JobSettings, blobs: Blobs, created_at: str) -> tuple[bool, str]:
+    """Write `job.json` if there is none; return whether there was, and when the job was created."""
+    if blobs.create(job_key(settings.job), settings.to_json(created_at)):
+        return False, created_at
+    before = _refuse_other(settings, blobs)
+    return True, created_at if before is None else before[1]
 
 
 def _write_rejected(settings: JobSettings, spill: Spill, blobs: Blobs) -> None:

@@ -559,6 +559,16 @@ def test_a_worker_twice_in_an_object_votes_once(cloud: Cloud) -> None:
     assert result["confirmed"] == [0, 1]
 
 
+@pytest.mark.parametrize("text", ["", "no JSON", "{}", '{"item-000": {"Confirmed": "yes"}}'])
+def test_an_answer_that_says_nothing_stands_in_nobodys_way(cloud: Cloud, text: str) -> None:
+    """Of a worker who comes twice, first with an answer that decides nothing, the good one counts."""
+    (keys,) = launched(cloud, 2)
+    one = entry(0, {ANA: text})
+    one["annotations"] += entry(0, {ANA: answer(2)})["annotations"]
+    deliver(cloud, one)
+    assert table_counts(cloud, keys) == [(1, 0, 0)] * 2
+
+
 def test_an_object_in_two_parts_is_one(cloud: Cloud) -> None:
     """An object whose answers stand in two entries of a payload has one result, of all of them."""
     (keys,) = launched(cloud, 2)
