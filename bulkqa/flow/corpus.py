@@ -189,7 +189,7 @@ def _check_key(text: str, name: str, most: int) -> None:
         raise InputError(f"the {name} is longer than {most} bytes")
     if "\0" in text:
         raise InputError(f"the {name} holds a NUL character")
-    if not text.isascii() and has_surrogate(text):  # JSON can spell what UTF-8 cannot
+    if has_surrogate(text):  # JSON can spell what UTF-8 cannot
         raise InputError(f"the {name} is not UTF-8")
 
 

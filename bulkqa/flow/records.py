@@ -176,7 +176,7 @@ class _Lines:
 
     def is_utf8(self) -> bool:
         """Say whether the current row was valid UTF-8."""
-        return all(text.isascii() or not has_surrogate(text) for text in self._row)
+        return not any(map(has_surrogate, self._row))
 
     def swallowed(self, width: int, fields: int) -> bool:
         """Say whether the current row, read as so many fields, runs over several lines by mistake.
@@ -214,7 +214,7 @@ def has_surrogate(text: str) -> bool:
     >>> has_surrogate("\ud800"), has_surrogate("犬")
     (True, False)
     """
-    return _SURROGATE.search(text) is not None
+    return not text.isascii() and _SURROGATE.search(text) is not None
 
 
 def printable(text: str) -> str:

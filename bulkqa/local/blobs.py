@@ -22,7 +22,8 @@ class LocalBlobs:
     def read(self, key: str) -> bytes:
         """See `Blobs.read`."""
         try:
-            return self._path(key).read_bytes()
+            with open(self._name(key), "rb", buffering=0) as file:  # noqa: PTH123  reports read every page's file
+                return file.read()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise NotFoundError(f"{self._path(key)} does not exist") from None
 

@@ -23,7 +23,7 @@ GROUP = 256
 """Pieces of work in one commit at most."""
 
 _BUSY_SECONDS = 30.0
-_CACHE_KIB = 8192
+_CACHE_KIB = 4096
 
 _SCHEMA = """
 CREATE TABLE label_row (
