@@ -58,6 +58,7 @@ class Spill:
             """
         )
         self._minimum = minimum_confidence
+        self._duplicates: int | None = None  # known once the items have been counted
         self._keyed = hashlib.blake2b(key=seed.to_bytes(16, "big", signed=True), digest_size=16)
 
     def __enter__(self) -> Self:
@@ -81,6 +82,7 @@ class Spill:
                     items.append((digest.digest(), label, image, confidence, line))
                 else:
                     bad.append((row.line, row.reason))
+            self._duplicates = None
             self._db.execute("BEGIN")
             self._db.executemany("INSERT INTO item VALUES (?, ?, ?, ?, ?)", items)
             self._db.executemany("INSERT INTO rejected VALUES (?, ?)", bad)
@@ -103,7 +105,8 @@ class Spill:
                 of_label[label] = usable
         (rows,) = self._db.execute("SELECT count(*) FROM item").fetchone()
         (bad,) = self._db.execute("SELECT count(*) FROM rejected").fetchone()
-        return Counts(of_label, below, bad + rows - below - sum(of_label.values()))
+        self._duplicates = rows - below - sum(of_label.values())
+        return Counts(of_label, below, bad + self._duplicates)
 
     def items(self, order: Order) -> Iterator[Item]:
         """Yield each item to be launched, in this order.
@@ -123,13 +126,12 @@ class Spill:
 
     def rejected(self) -> Iterator[Rejected]:
         """Yield the rows that cannot be used, duplicates included, in the order of their lines."""
-        for line, reason in self._db.execute(
-            """
-            SELECT line, reason FROM rejected
+        duplicates = """
             UNION ALL
             SELECT line, 'duplicate of line ' || first || ': this image has this label there already'
             FROM (SELECT line, min(line) OVER (PARTITION BY shuffle) AS first FROM item) WHERE line > first
-            ORDER BY line
-            """
-        ):
+        """
+        # Looking for them means sorting all items once more, mostly for nothing.
+        looked_for = "" if self._duplicates == 0 else duplicates
+        for line, reason in self._db.execute(f"SELECT line, reason FROM rejected {looked_for} ORDER BY line"):
             yield Rejected(line, reason)
