@@ -20,11 +20,11 @@ setup: .venv/setup
 test: .venv/dev node_modules browser
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
-check: .venv/dev node_modules
+check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m 'not slow and not browser' $(ARGS)
+	$(BIN)/python -m pytest -m 'not slow and not browser and not aws' --numprocesses 2 $(ARGS)
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks $(ARGS)

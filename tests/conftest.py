@@ -16,3 +16,12 @@ def closed_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.chdir(tmp_path)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a stand-in for AWS: by its folder, or in the contract suite by its adapter."""
+    for item in items:
+        folder = item.path.relative_to(ROOT).parts[:2]
+        adapter = item.nodeid.partition("[")[2]
+        if folder in (("tests", "aws"), ("tests", "lambdas")) or adapter.startswith(("s3-", "dynamodb-")):
+            item.add_marker("aws")
