@@ -7,12 +7,24 @@ every adapter. All methods may be called from several threads at once.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO, NamedTuple, Protocol
 
+from bulkqa.errors import InputError
 from bulkqa.flow.batches import Order
 from bulkqa.flow.corpus import Item
 from bulkqa.flow.votes import Key, LabelRow, Origin, Recorded, Vote
 
 Notice = Callable[[str, int, int], None]
 """Hears of long work now and then: its stage, how much is done, of how much (0 where unknown)."""
+
+
+def check_key(key: str) -> str:
+    """Return `key` if it can be a blob's: a relative path with `/` that does not climb; else `InputError`.
+
+    >>> check_key("jobs/dogs/job.json")
+    'jobs/dogs/job.json'
+    """
+    if not key or key[0] == "/" or "\\" in key or "\0" in key or ".." in key.split("/"):
+        raise InputError(f"{key!r} is no key of a blob")
+    return key
 
 
 class Blobs(Protocol):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -61,6 +62,15 @@ class JobSettings:
                     return f"{mine} usable items, not {theirs}: are all pictures where they were?"
                 return f"{name.replace('_', ' ')} {mine!r}, not {theirs!r}"
         return None
+
+
+def timestamp(seconds: float) -> str:
+    """Return a time, in seconds since the epoch, as every file has it.
+
+    >>> timestamp(0)
+    '1970-01-01T00:00:00Z'
+    """
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def check_job_name(job: str) -> str:

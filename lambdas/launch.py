@@ -1,7 +1,7 @@
 """Launches a job: asked by whoever invokes it, or by CloudFormation as a custom resource."""
 
+import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -11,7 +11,7 @@ from bulkqa.aws.pictures import S3Pictures, download
 from bulkqa.errors import InputError
 from bulkqa.jobs import exists, job_key
 from bulkqa.launch_request import read_launch_request
-from bulkqa.settings import check_job_name
+from bulkqa.settings import check_job_name, timestamp
 from lambdas import _custom_resource, _runtime
 from lambdas._runtime import logger, metrics
 
@@ -47,7 +47,7 @@ def launch(properties: Mapping[str, Any]) -> dict[str, object]:
             lambda: corpus.open("rb"),
             request.settings,
             STORE,
-            created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            created_at=timestamp(time.time()),
             keep=pictures.keep,
             screen=pictures.screen,
             notice=_silent,

@@ -3,32 +3,29 @@
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO
 
 from bulkqa import steps
+from bulkqa.cli.places import local_store
 from bulkqa.flow.corpus import Keep
 from bulkqa.flow.votes import LabelRow
-from bulkqa.local.blobs import LocalBlobs
-from bulkqa.local.database import Database
-from bulkqa.local.label_table import LocalLabelTable
-from bulkqa.local.task_queue import LocalTaskQueue
 from bulkqa.ports import Store
 from bulkqa.settings import JobSettings
 
+__all__ = [
+    "CREATED",
+    "colour_of",
+    "corpus_of",
+    "launch",
+    "local_store",
+    "opener",
+    "png",
+    "quiet",
+    "rows_by_key",
+]
+
 CREATED = "2026-01-02T03:04:05Z"
-
-
-@contextmanager
-def local_store(home: Path) -> Iterator[Store]:
-    """The embedded default below a folder."""
-    database = Database(home / "bulkqa.sqlite")
-    try:
-        yield Store(LocalBlobs(home), LocalLabelTable(database), LocalTaskQueue(database))
-    finally:
-        database.close()
 
 
 def corpus_of(rows: Iterable[tuple[str, str, float]]) -> bytes:

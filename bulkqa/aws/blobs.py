@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from bulkqa.aws.calls import FAILURES, Patience, Threads, code_of, explained, is_passing, status_of
 from bulkqa.errors import BulkqaError, InputError, NotFoundError
+from bulkqa.ports import check_key
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ class S3Blobs:
 
     def read(self, key: str) -> bytes:
         """See `Blobs.read`."""
-        self._check(key)
+        check_key(key)
         failures = 0
         while True:
             try:
@@ -54,12 +55,12 @@ class S3Blobs:
 
     def write(self, key: str, data: bytes) -> None:
         """See `Blobs.write`."""
-        self._check(key)
+        check_key(key)
         self._call(key, self._client.put_object, Body=data)
 
     def write_file(self, key: str, source: BinaryIO) -> None:
         """See `Blobs.write_file`. At most 16 MiB are held at once; the source need not be seekable."""
-        self._check(key)
+        check_key(key)
         part = _read_part(source)
         if len(part) < _PART:
             self._call(key, self._client.put_object, Body=part)
@@ -73,7 +74,7 @@ class S3Blobs:
 
     def create(self, key: str, data: bytes) -> bool:
         """See `Blobs.create`."""
-        self._check(key)
+        check_key(key)
         writer = uuid.uuid4().hex
         failures = 0
         while True:
@@ -116,7 +117,7 @@ class S3Blobs:
         if not uri.startswith(start):
             raise InputError(f"{uri!r} does not lie in {start}")
         key = uri.removeprefix(start)
-        self._check(key)
+        check_key(key)
         return key
 
     def _pages(self, prefix: str, **arguments: Any) -> Iterator[dict[str, Any]]:
@@ -165,10 +166,6 @@ class S3Blobs:
         if isinstance(error, ClientError) and code_of(error) in _MISSING:
             return NotFoundError(f"{self.uri(key)} does not exist")
         return explained(error, self.uri(key))
-
-    def _check(self, key: str) -> None:
-        if not key or key[0] == "/" or "\\" in key or "\0" in key or ".." in key.split("/"):
-            raise InputError(f"{key!r} is no key of a blob")
 
 
 def _read_part(source: BinaryIO) -> bytes:

@@ -175,10 +175,9 @@ class DynamoLabelTable:
 
         Raises `BulkqaError` for a row that would fail again.
         """
+        statements = [_insertion(self._table, item, origin) for item in items]
         try:
-            reply = self._client.batch_execute_statement(
-                Statements=[_insertion(self._table, item, origin) for item in items]
-            )
+            reply = self._client.batch_execute_statement(Statements=statements)
         except FAILURES as error:
             if isinstance(error, ClientError) and code_of(error) == "UnknownOperationException":
                 self._inserts = Inserts.SINGLE

@@ -1,9 +1,9 @@
 """Where the jobs are: builds the adapters, on this machine or on AWS, and the portal over them."""
 
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -19,7 +19,7 @@ from bulkqa.local.pictures import find_in, picture
 from bulkqa.local.secret import secret_in
 from bulkqa.local.task_queue import LocalTaskQueue
 from bulkqa.ports import Store
-from bulkqa.settings import JobSettings
+from bulkqa.settings import JobSettings, timestamp
 from bulkqa.shipped import shipped
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def needs_aws() -> Iterator[None]:
 
 def now() -> str:
     """Return the time of day as job files have it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return timestamp(time.time())
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bulkqa.errors import BulkqaError, InputError, NotFoundError
+from bulkqa.ports import check_key
 
 _SCHEME = "local://"
 _numbers = itertools.count()
@@ -82,9 +83,7 @@ class LocalBlobs:
         return Path(self._name(key))
 
     def _name(self, key: str) -> str:
-        if not key or key[0] == "/" or "\\" in key or "\0" in key or ".." in key.split("/"):
-            raise InputError(f"{key!r} is no key of a blob")
-        return os.path.join(self._root, key)  # noqa: PTH118  a launch comes here for every page: no Path
+        return os.path.join(self._root, check_key(key))  # noqa: PTH118  a launch comes here for every page: no Path
 
     def _store(
         self, key: str, fill: Callable[[BinaryIO], object], place: Callable[[str, str], object], sync: bool

@@ -27,7 +27,7 @@ from bulkqa.flow.tasks import page_input
 from bulkqa.portal.security import SESSION_SECONDS, Guard, Signatures, task_policy
 from bulkqa.ports import Store, TaskQueue
 from bulkqa.rendering import render_page, render_worker_page
-from bulkqa.settings import JobSettings
+from bulkqa.settings import JobSettings, timestamp
 from bulkqa.wire import MAX_TASK_INPUT
 
 STATIC = Path(__file__).parent / "static"
@@ -198,7 +198,7 @@ class _Pages:
             portal.signatures.worker_id(reviewer),
             content,
             portal.store,
-            _timestamp(portal.now()),
+            timestamp(portal.now()),
         )
         return JSONResponse(
             {
@@ -283,7 +283,3 @@ def _origin(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}" if host and not set(host) & set(" ;,'\"") else "'self'"
-
-
-def _timestamp(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
