@@ -2,9 +2,11 @@
 #   make demo    review the sample pictures in the browser (make demo ARGS='--simulate' hands arguments on)
 #   make test    all tests            make check   lint, types, fast tests
 #   make bench   what it does, measured
+#   make synth   the stack's template, as `cdk deploy` would deploy it
+#   make deploy-local   the real `cdk deploy`, used and destroyed, with a stand-in for AWS on this machine
 
 .DELETE_ON_ERROR:
-.PHONY: setup demo test check bench browser node_modules lock clean
+.PHONY: setup demo test check bench synth deploy-local browser node_modules lock clean
 
 PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -29,14 +31,20 @@ check: .venv/dev
 bench: .venv/dev
 	$(BIN)/python -m benchmarks $(ARGS)
 
+synth: .venv/infra node_modules/.package-lock.json
+	node_modules/.bin/cdk synth --quiet $(ARGS)
+
+deploy-local: .venv/dev node_modules/.package-lock.json
+	$(BIN)/python -m tests.e2e.deploy_local
+
 # Writes the requirement files anew. Hashes of all platforms, and no address of any index. First the one
-# that asks for most, so that all three agree.
+# that asks for most, so that all agree.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 	--no-emit-index-url --no-emit-find-links --system-certs
 lock:
 	$(LOCK) --upgrade requirements/dev.in -o requirements/dev.txt
-	$(LOCK) requirements/setup.in -c requirements/dev.txt -o requirements/setup.txt
-	$(LOCK) requirements/demo.in -c requirements/dev.txt -o requirements/demo.txt
+	for name in infra setup demo lambda; do \
+		$(LOCK) requirements/$$name.in -c requirements/dev.txt -o requirements/$$name.txt || exit 1; done
 
 clean:
 	rm -rf .venv node_modules build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -60,18 +68,24 @@ clean:
 	@$(PIP) install --require-hashes -r requirements/setup.txt
 	@touch $@
 
-.venv/dev: requirements/dev.txt .venv/setup
+.venv/infra: requirements/infra.txt .venv/setup
+	@echo 'Installing what cdk needs into .venv ...'
+	@$(PIP) install --require-hashes -r requirements/infra.txt
+	@touch $@
+
+.venv/dev: requirements/dev.txt .venv/infra
 	@echo 'Installing what the tests need into .venv ...'
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-# A second DynamoDB for the tests runs on Node. Without Node they say that they were left out.
+# A second DynamoDB for the tests, and cdk, run on Node. Without Node tests say that they were left out.
 node_modules:
 	@if command -v npm >/dev/null; then $(MAKE) -s node_modules/.package-lock.json; \
-		else echo 'No Node here: tests on dynalite will be left out (under CI=true they fail).' >&2; fi
+		else echo 'No Node here: tests on dynalite and of deploys are left out (under CI=true they fail).' >&2; fi
 
 node_modules/.package-lock.json: package.json package-lock.json .npmrc
-	@echo 'Installing what the tests need of Node into node_modules ...'
+	@command -v npm >/dev/null || { echo 'This needs Node 22 or newer, with npm.' >&2; exit 1; }
+	@echo 'Installing cdk and a second DynamoDB into node_modules ...'
 	@npm ci --silent
 	@touch $@
 

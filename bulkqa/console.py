@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from bulkqa import ports
 from bulkqa.flow.report import LabelTally, Report, Tally, as_json, band_pairs
@@ -116,6 +117,34 @@ def progress_table(job: str, progress: Mapping[str, ports.Progress]) -> Table:
         style="bold",
     )
     return table
+
+
+def labeling_table(job: str, lines: Sequence[tuple[ports.LabelingState, str]]) -> Table:
+    """Return how far the labeling jobs of a job are, each with its status in words, and with a bar."""
+    table = _table(f"Job {job}")
+    table.columns[0].header = "Labeling job"
+    table.add_column("Status")
+    for name in ("Labelled", "Failed", "Pages"):
+        table.add_column(name, justify="right")
+    table.add_column("", width=16)
+    for state, status in lines:
+        bar = ProgressBar(total=max(state.total, 1), completed=state.labeled + state.failed, width=16)
+        numbers = (str(number) for number in (state.labeled, state.failed, state.total))
+        table.add_row(state.name, status, *numbers, bar, style="red" if status == "Failed" else None)
+    return table
+
+
+def print_findings(title: str, findings: Sequence[tuple[str, str, str, str | None]]) -> None:
+    """Print what was found: what was looked at, how it is, in a sentence, and below that how to mend it."""
+    colours = {"fine": "green", "warning": "yellow", "fault": "red"}
+    table = _table(title)
+    table.columns[0].header = ""
+    table.add_column("")
+    table.add_column("", overflow="fold")
+    for what, state, says, mend in findings:
+        text = Text(says) if mend is None else Text.assemble(says, "\n", (f"To mend it: {mend}", "bold"))
+        table.add_row(what, Text(state, style=colours.get(state, "")), text)
+    out.print(table)
 
 
 @contextmanager

@@ -5,15 +5,25 @@ corpus.*  rejected.csv    as received; the rows that could not be used
 custom-labeling-inputs/   the batches, one file a page
 answers/                  every answer ever given
 manifest.json             or manifest-000.json ...; written last
+labeling-jobs/            the Ground Truth labeling jobs started for it
+report/                   the report as it was when a labeling job ended
+
+What Ground Truth writes is under `output/<labeling job>/`, apart from the jobs: it holds the workers'
+identities, so the bucket deletes it after a time, and a bucket's rule for that matches prefixes alone.
 """
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import count
 
 from bulkqa.errors import NotFoundError
 from bulkqa.flow.tasks import TaskItem, read_task_input
 from bulkqa.ports import Blobs
 from bulkqa.settings import JobSettings, check_job_name, read_job
+
+OUTPUT = "output/"
+"""The prefix below which Ground Truth writes, a folder for each labeling job."""
 
 MANIFEST_LINES = 100_000
 """Lines of one manifest at most: what one Ground Truth labeling job takes."""
@@ -41,6 +51,56 @@ def answer_key(job: str, number: int, worker: str, revision: int) -> str:
 def manifest_key(job: str, part: int, pages: int) -> str:
     """Return the key of a part of the manifest of a job of so many pages."""
     return job_key(job, "manifest.json" if pages <= MANIFEST_LINES else f"manifest-{part:03d}.json")
+
+
+def labeling_job_name(job: str, part: int, attempt: int) -> str:
+    """Return the name of a labeling job: for a part of the manifest, and the how manyeth that asks for it.
+
+    A job's name has no two hyphens in a row, so it can be read from this one.
+
+    >>> labeling_job_name("dogs", 0, 1)
+    'dogs--000-1'
+    """
+    return f"{job}--{part:03d}-{attempt}"
+
+
+def job_of_labeling_job(name: str) -> str:
+    """Return the job that a labeling job belongs to, by its name.
+
+    >>> job_of_labeling_job("dogs--000-1")
+    'dogs'
+    """
+    return name.partition("--")[0]
+
+
+def labeling_job_key(labeling_job: str, kind: str = "json") -> str:
+    """Return the key of what we know of a labeling job, or of the manifest that was made for it alone.
+
+    >>> labeling_job_key("dogs--000-2", "manifest")
+    'jobs/dogs/labeling-jobs/dogs--000-2.manifest'
+    """
+    return job_key(job_of_labeling_job(labeling_job), f"labeling-jobs/{labeling_job}.{kind}")
+
+
+def output_manifest_key(labeling_job: str) -> str:
+    """Return the key of a labeling job's output manifest.
+
+    >>> output_manifest_key("dogs--000-1")
+    'output/dogs--000-1/manifests/output/output.manifest'
+    """
+    return f"{OUTPUT}{labeling_job}/manifests/output/output.manifest"
+
+
+def manifest_parts(job: str, blobs: Blobs) -> Iterator[tuple[str, bytes]]:
+    """Yield key and contents of each part of a job's manifest; nothing where it is not launched whole."""
+    whole = manifest_key(job, 0, 0)
+    with suppress(NotFoundError):
+        yield whole, blobs.read(whole)
+        return
+    with suppress(NotFoundError):
+        for part in count():
+            key = manifest_key(job, part, MANIFEST_LINES + 1)
+            yield key, blobs.read(key)
 
 
 def exists(key: str, blobs: Blobs) -> bool:

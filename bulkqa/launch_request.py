@@ -10,7 +10,7 @@ from typing import Any
 
 from bulkqa.errors import InputError
 from bulkqa.flow.report import read_bands
-from bulkqa.settings import JobSettings
+from bulkqa.settings import Environment, JobSettings
 
 _OF_CLOUDFORMATION = {"ServiceToken", "ServiceTimeout"}
 _TRUTHS = {"true": True, "false": False}
@@ -25,12 +25,15 @@ class LaunchRequest:
     settings: JobSettings
 
 
-def read_launch_request(properties: Mapping[str, Any]) -> LaunchRequest:
-    """Return what these properties ask for; raise `InputError` naming one that is missing, unknown or bad.
+def read_launch_request(properties: Mapping[str, Any], stage: Environment) -> LaunchRequest:
+    """Return what these properties ask for, and what the stage says where they do not.
 
-    >>> request = read_launch_request({"job": "dogs", "corpus": "s3://b/c.csv", "batch_size": "10"})
-    >>> request.settings.batch_size, request.settings.host
-    (10, 'ground-truth')
+    Raises `InputError` naming one that is missing, unknown or bad.
+
+    >>> stage = Environment(bucket="b", table="t", minimum_confidence=70)
+    >>> asked = read_launch_request({"job": "dogs", "corpus": "s3://b/c.csv", "batch_size": "10"}, stage)
+    >>> asked.settings.batch_size, asked.settings.minimum_confidence, asked.settings.host
+    (10, 70.0, 'ground-truth')
     """
     known = {name: value for name, value in properties.items() if name not in _OF_CLOUDFORMATION}
     job, corpus = _text(known, "job", None), _text(known, "corpus", None)
@@ -40,9 +43,9 @@ def read_launch_request(properties: Mapping[str, Any]) -> LaunchRequest:
         job=job,
         corpus_name=PurePosixPath(corpus).name,
         seed=_whole(known, "seed", 0),
-        batch_size=_whole(known, "batch_size", 25),
-        minimum_confidence=_number(known, "minimum_confidence", 80),
-        bands=read_bands(_text(known, "bands", None) or "80,85,90,95,100"),
+        batch_size=_whole(known, "batch_size", stage.batch_size),
+        minimum_confidence=_number(known, "minimum_confidence", stage.minimum_confidence),
+        bands=read_bands(_text(known, "bands", None) or stage.bands),
         reviewers=_whole(known, "reviewers", 1),
         image_root=_text(known, "images", None),
         guideline=_text(known, "guideline", None),

@@ -34,6 +34,10 @@ class Blobs(Protocol):
         """Return the bytes; raise `NotFoundError` if there are none."""
         ...
 
+    def read_all(self, keys: Iterable[str]) -> Iterator[bytes]:
+        """Yield the bytes of many, in the order of the keys; raise `NotFoundError` where one is missing."""
+        ...
+
     def write(self, key: str, data: bytes) -> None:
         """Store the bytes in place of any before: readers see the old or the new, never a part."""
         ...
@@ -163,6 +167,49 @@ class TaskQueue(Protocol):
 
     def work_of(self, worker: str) -> tuple[int, dict[str, int]]:
         """Return the number of pages this worker has answered and its numbers of decisions by kind."""
+        ...
+
+
+class LabelingState(NamedTuple):
+    """A Ground Truth labeling job as the service sees it; the counters are its data objects, our pages."""
+
+    name: str
+    status: str
+    total: int
+    labeled: int
+    failed: int
+    failure_reason: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.status in ("Completed", "Failed", "Stopped")
+
+
+class LabelingService(Protocol):
+    """Ground Truth, as far as bulkqa asks it for something."""
+
+    def create(self, request: Mapping[str, object]) -> None:
+        """Create a labeling job (the members of `CreateLabelingJob`).
+
+        Raises `ConflictError` where its name is used, `BulkqaError` with the service's reason where refused.
+        """
+        ...
+
+    def describe(self, name: str) -> LabelingState:
+        """Return the state of a labeling job; raise `NotFoundError` if there is none of this name."""
+        ...
+
+    def stop(self, name: str) -> None:
+        """Stop a labeling job. One that has ended or is stopping stays as it is."""
+        ...
+
+    def sign_in_address(self, workteam: str) -> str | None:
+        """Return the address at which the members of a private work team (an ARN) sign in, if it has one."""
+        ...
+
+    def picture_faults(self, bucket: str) -> list[str]:
+        """Return what keeps workers' browsers from showing a bucket's pictures, each with its mend."""
         ...
 
 

@@ -16,14 +16,18 @@ MAX_REVIEWERS = 9
 """Reviewers per page at most, as Ground Truth has it."""
 
 
+_FOLLOWING = ("corpus_name", "labels", "image_buckets")
+"""Settings that say nothing which others do not say."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobSettings:
     """What a job is: two launches with equal settings are the same job.
 
-    `corpus_sha256` stands for the corpus, byte by byte; it, `items` and `labels` are known once the corpus
-    has been read. `guideline` is a text and `examples` has pictures under `good` and `bad`, both for the
-    page's help. `image_root` is the folder or prefix that relative image paths start from, None where
-    references are used as written.
+    `corpus_sha256` stands for the corpus, byte by byte; it, `items`, `labels` and `image_buckets` (in S3,
+    those with pictures) are known once the corpus has been read. `guideline` is a text and `examples` has
+    pictures under `good` and `bad`, both for the page's help. `image_root` is the folder or prefix that
+    relative image paths start from, None where references are used as written.
     """
 
     job: str
@@ -42,6 +46,29 @@ class JobSettings:
     host: str = "portal"
     labels: tuple[str, ...] = ()
     items: int = 0
+    image_buckets: tuple[str, ...] = ()
+
+    def check(self) -> "JobSettings":
+        """Return these settings if a job can be launched with them; else `InputError` names the one at fault.
+
+        >>> JobSettings(job="dogs", corpus_name="dogs.csv", reviewers=10).check()
+        Traceback (most recent call last):
+        bulkqa.errors.InputError: 10 reviewers: 1 to 9 can review a page
+        """
+        # Reading a job needs none of these, and the functions that review pages start without them.
+        from bulkqa.flow.batches import make_batches
+        from bulkqa.flow.report import check_bands
+
+        check_job_name(self.job)
+        check_bands(self.bands)
+        make_batches((), self.batch_size)
+        if not 1 <= self.reviewers <= MAX_REVIEWERS:
+            raise InputError(f"{self.reviewers} reviewers: 1 to {MAX_REVIEWERS} can review a page")
+        if not 0 <= self.minimum_confidence <= 100:
+            raise InputError(f"minimum confidence {self.minimum_confidence:g} is outside 0 to 100")
+        if not -(2**63) <= self.seed < 2**63:
+            raise InputError(f"seed {self.seed} is outside 64 bits")
+        return self
 
     def to_json(self, created_at: str) -> bytes:
         """Return the contents of `job.json`."""
@@ -53,7 +80,7 @@ class JobSettings:
 
         The corpus is compared by its content; its file name and what follows from it say nothing new.
         """
-        for name in (field.name for field in fields(self) if field.name not in ("corpus_name", "labels")):
+        for name in (field.name for field in fields(self) if field.name not in _FOLLOWING):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 if name == "corpus_sha256":
@@ -102,32 +129,49 @@ def read_job(data: bytes, name: str) -> tuple[JobSettings, str]:
 
 def _of_json(document: Mapping[str, Any]) -> JobSettings:
     known = {field.name: document[field.name] for field in fields(JobSettings) if field.name in document}
-    return JobSettings(**known | {"labels": tuple(known["labels"]), "bands": tuple(known["bands"])})
+    buckets = known.get("image_buckets", ())
+    sequences = {"labels": known["labels"], "bands": known["bands"], "image_buckets": buckets}
+    return JobSettings(**known | {name: tuple(value) for name, value in sequences.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
     """What a Lambda is told by its environment variables; the stack sets them from the same names.
 
-    `image_sources` are the prefixes (`s3://bucket/prefix/`) below which pictures may lie elsewhere.
+    `image_sources` are the prefixes (`s3://bucket/prefix/`) below which pictures may lie elsewhere; the
+    rest is what a launch takes where it is not told.
     """
 
     bucket: str
     table: str
     image_sources: tuple[str, ...] = ()
+    batch_size: int = 25
+    minimum_confidence: float = 80
+    bands: str = "80,85,90,95,100"
 
     @classmethod
     def from_variables(cls, variables: Mapping[str, str]) -> "Environment":
         """Return the settings in these environment variables; raise `InputError` naming one that is missing.
 
-        >>> Environment.from_variables({"BULKQA_BUCKET": "b", "BULKQA_TABLE": "t"}).table
-        't'
+        >>> Environment.from_variables({"BULKQA_BUCKET": "b", "BULKQA_TABLE": "t"}).batch_size
+        25
         """
         for name in ("BULKQA_BUCKET", "BULKQA_TABLE"):
             if not variables.get(name):
                 raise InputError(f"the environment variable {name} is missing")
-        sources = tuple(source for source in variables.get("BULKQA_IMAGE_SOURCES", "").split(",") if source)
-        return cls(bucket=variables["BULKQA_BUCKET"], table=variables["BULKQA_TABLE"], image_sources=sources)
+        given = {
+            field.name: variables[f"BULKQA_{field.name.upper()}"]
+            for field in fields(cls)
+            if variables.get(f"BULKQA_{field.name.upper()}")
+        }
+        read: dict[str, Any] = dict(given)
+        for name, kind in (("batch_size", int), ("minimum_confidence", float), ("image_sources", _prefixes)):
+            if name in given:
+                try:
+                    read[name] = kind(given[name])
+                except ValueError:
+                    raise InputError(f"the environment variable BULKQA_{name.upper()} is no number") from None
+        return cls(**read)
 
     def variables(self) -> dict[str, str]:
         """Return the environment variables that hold these settings."""
@@ -135,4 +179,11 @@ class Environment:
             "BULKQA_BUCKET": self.bucket,
             "BULKQA_TABLE": self.table,
             "BULKQA_IMAGE_SOURCES": ",".join(self.image_sources),
+            "BULKQA_BATCH_SIZE": str(self.batch_size),
+            "BULKQA_MINIMUM_CONFIDENCE": f"{self.minimum_confidence:g}",
+            "BULKQA_BANDS": self.bands,
         }
+
+
+def _prefixes(text: str) -> tuple[str, ...]:
+    return tuple(prefix for prefix in text.split(",") if prefix)

@@ -4,8 +4,9 @@ The portal keeps its answers in the payloads' form, so that one reader serves bo
 Truth is read with every variant met in the field; what cannot be read is said, part by part.
 """
 
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from bulkqa.errors import InputError
@@ -56,6 +57,27 @@ class Consolidation(NamedTuple):
     label_attribute: str
     payload_uri: str | None
     payload: bytes | None
+
+
+class OutputLine(NamedTuple):
+    """A line of an output manifest: an object, and what a labeling job made of it.
+
+    One that is neither `labelled` nor has a `failure` was not asked about, or not to the end. `job_name` is
+    the labeling job that did either: of a manifest that was chained, perhaps an earlier one. A line that
+    cannot be read has its failure alone, which names file and line.
+    """
+
+    batch_uri: str | None
+    labelled: bool = False
+    failure: str | None = None
+    job_name: str | None = None
+
+
+class JobEnd(NamedTuple):
+    """What an event says of a labeling job's state: its name, in lower case, and the state."""
+
+    labeling_job: str
+    status: str
 
 
 def manifest_line(batch_uri: str, label: str, batch: str) -> bytes:
@@ -229,3 +251,70 @@ def post_reply(label_attribute: str, contents: Mapping[str, Mapping[str, object]
         {"datasetObjectId": object_id, "consolidatedAnnotation": {"content": {label_attribute: content}}}
         for object_id, content in contents.items()
     ]
+
+
+def read_output_manifest(data: bytes, name: str, label_attribute: str | None = None) -> Iterator[OutputLine]:
+    """Yield the lines of an output manifest, empty ones left out; `name` is the file's, for messages.
+
+    Without `label_attribute` a line's label is the one whose metadata are of a custom job; of several, as a
+    chain of jobs leaves them, the one made last. Nothing is raised: a line that cannot be read is one that
+    failed.
+    """
+    for number, text in enumerate(io.BytesIO(data), start=1):  # which copies nothing, as splitlines would
+        if text.strip():
+            yield _output_line(text, f"{name}, line {number}", label_attribute)
+
+
+def _output_line(text: bytes, where: str, label_attribute: str | None) -> OutputLine:
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return OutputLine(None, failure=f"{where}: not readable as JSON: {error}")
+    if not isinstance(line, dict):
+        return OutputLine(None, failure=f"{where}: not a JSON object")
+    uri = _either(line, "source-ref")
+    if uri is None and _either(line, "source") is None:
+        return OutputLine(None, failure=f"{where}: has neither source-ref nor source")
+    attribute = _custom_label(line) if label_attribute is None else label_attribute
+    metadata = line.get(f"{attribute}{_METADATA}")
+    if attribute is None or not isinstance(metadata, Mapping):
+        return OutputLine(uri)
+    job = _either(metadata, "job-name", "job_name")
+    job_name = None if job is None else job.removeprefix("labeling-job/")
+    for spelled in ("failure-reason", "failure_reason"):
+        if metadata.get(spelled) is not None:
+            return OutputLine(uri, False, str(metadata[spelled]) or "no reason given", job_name)
+    return OutputLine(uri, attribute in line, None, job_name)
+
+
+_METADATA = "-metadata"
+
+
+def _custom_label(line: Mapping[str, Any]) -> str | None:
+    """Return the attribute of the label that a custom job made last, or None if the line has none."""
+    found = [
+        (_either(value, "creation-date", "creation_date") or "", key.removesuffix(_METADATA))
+        for key, value in line.items()
+        if key.endswith(_METADATA)
+        and isinstance(value, Mapping)
+        and str(value.get("type")).lower() == "groundtruth/custom"
+    ]
+    return max(found)[1] if found else None
+
+
+def read_state_event(event: Mapping[str, Any]) -> JobEnd:
+    """Return what an event says of a labeling job's state; raise `InputError` where it says nothing.
+
+    >>> arn = "arn:aws:sagemaker:us-east-1:123456789012:labeling-job/Dogs--000-1"
+    >>> read_state_event({"resources": [arn], "detail": {"LabelingJobStatus": "Completed"}})
+    JobEnd(labeling_job='dogs--000-1', status='Completed')
+    """
+    resources, detail = event.get("resources"), event.get("detail")
+    arn = resources[0] if isinstance(resources, list) and resources else None
+    _, is_one, name = (arn if isinstance(arn, str) else "").lower().partition(":labeling-job/")
+    if not is_one or not name:
+        raise InputError("the event's resources name no labeling job")
+    status = _either(detail, "LabelingJobStatus") if isinstance(detail, Mapping) else None
+    if status is None:
+        raise InputError("the event's detail has no LabelingJobStatus")
+    return JobEnd(name, status)

@@ -16,8 +16,11 @@ from bulkqa.settings import Environment
 # A reply without metrics is none of its business: a custom resource that is deleted has nothing to count.
 warnings.filterwarnings("ignore", "No application metrics to publish")
 
-logger = Logger(service="bulkqa")
-metrics = Metrics(namespace="bulkqa", service="bulkqa")
+# By the service's name two stacks of one account are told apart.
+_SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME") or "bulkqa"
+
+logger = Logger(service=_SERVICE)
+metrics = Metrics(namespace="bulkqa", service=_SERVICE)
 
 
 @cache
@@ -30,6 +33,12 @@ def environment() -> Environment:
 def s3() -> Any:
     """Return the client of S3."""
     return make_client("s3")
+
+
+@cache
+def event_bus() -> Any:
+    """Return the client of EventBridge."""
+    return make_client("events")
 
 
 @cache

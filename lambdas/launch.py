@@ -30,12 +30,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, object] | None:
 
 def launch(properties: Mapping[str, Any]) -> dict[str, object]:
     """Launch a job from a corpus in S3; return its counts and where the rejected rows are listed."""
-    request = read_launch_request(properties)
-    bucket, job = _runtime.environment().bucket, check_job_name(request.settings.job)
+    environment = _runtime.environment()
+    request = read_launch_request(properties, environment)
+    bucket, job = environment.bucket, check_job_name(request.settings.job)
     pictures = S3Pictures(
         _runtime.s3(),
         request.settings.image_root,
-        (f"s3://{bucket}/", *_runtime.environment().image_sources),
+        (f"s3://{bucket}/", *environment.image_sources),
         f"s3://{bucket}/jobs/{job}/images" if request.copy_images else None,
         keep_copies=request.copy_images and exists(job_key(job), STORE.blobs),
     )

@@ -19,9 +19,11 @@ def closed_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a stand-in for AWS: by its folder, or in the contract suite by its adapter."""
+    """Mark what needs a stand-in for AWS, by its folder or adapter, and what synthesises the stack."""
     for item in items:
         folder = item.path.relative_to(ROOT).parts[:2]
         adapter = item.nodeid.partition("[")[2]
         if folder in (("tests", "aws"), ("tests", "lambdas")) or adapter.startswith(("s3-", "dynamodb-")):
             item.add_marker("aws")
+        if {"production", "sandbox"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")

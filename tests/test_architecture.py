@@ -21,21 +21,36 @@ ALLOWED: dict[str, set[str]] = {
     "bulkqa": set(),
     "bulkqa.errors": set(),
     "bulkqa.shipped": set(),
-    "bulkqa.settings": OPEN,
+    "bulkqa.settings": OPEN | {"bulkqa.flow.batches", "bulkqa.flow.report"},
     "bulkqa.ports": FLOW | OPEN,
     "bulkqa.wire": FLOW | OPEN,
     "bulkqa.launch_request": FLOW | OPEN,
+    "bulkqa.labeling_request": OPEN,
     "bulkqa.table_file": FLOW | OPEN,
     "bulkqa.rendering": FLOW | OPEN | {"bulkqa.shipped"},
     "bulkqa.parquet": {"bulkqa.errors"},
     "bulkqa.console": FLOW | OPEN | {"bulkqa.ports"},
     "bulkqa.jobs": FLOW | OPEN | {"bulkqa.ports"},
-    "bulkqa.steps": {f"bulkqa.steps.{name}" for name in ("launching", "labeling", "replaying", "results")},
+    "bulkqa.steps": {
+        f"bulkqa.steps.{name}"
+        for name in (
+            "launching",
+            "labeling",
+            "labeling_jobs",
+            "publishing",
+            "replaying",
+            "reporting",
+            "results",
+        )
+    },
     "bulkqa.steps.notices": {"bulkqa.ports"},
     "bulkqa.steps.launching": OF_STEPS | {"bulkqa.steps.notices"},
     "bulkqa.steps.labeling": OF_STEPS,
     "bulkqa.steps.replaying": OF_STEPS | {"bulkqa.steps.notices", "bulkqa.steps.labeling"},
     "bulkqa.steps.results": OF_STEPS,
+    "bulkqa.steps.labeling_jobs": OF_STEPS | {"bulkqa.labeling_request"},
+    "bulkqa.steps.publishing": OF_STEPS | {"bulkqa.shipped"},
+    "bulkqa.steps.reporting": OF_STEPS | {"bulkqa.steps.results"},
     "bulkqa.portal": set(),
     "bulkqa.portal.security": OPEN,
     "bulkqa.portal.server": OPEN,
@@ -45,8 +60,14 @@ ALLOWED: dict[str, set[str]] = {
         f"bulkqa.aws.{name}": FLOW
         | OPEN
         | {"bulkqa.ports", "bulkqa.wire", "bulkqa.aws.calls", "bulkqa.aws.clients"}
-        for name in ("blobs", "calls", "clients", "label_table", "pictures", "stack")
+        for name in (
+            *("blobs", "calls", "clients", "emptying", "events"),
+            *("ground_truth", "label_table", "pictures", "stack"),
+        )
     },
+    "bulkqa.aws.checkup": FLOW
+    | OPEN
+    | {f"bulkqa.aws.{name}" for name in ("calls", "ground_truth", "pictures", "stack")},
     "bulkqa.local": set(),
     **{
         f"bulkqa.local.{name}": FLOW | OPEN | {"bulkqa.ports", "bulkqa.wire", "bulkqa.local.database"}
@@ -65,6 +86,8 @@ CLI = {
         "",
         ".__main__",
         ".app",
+        ".checking",
+        ".labeling",
         ".launching",
         ".options",
         ".output",
@@ -131,6 +154,15 @@ def test_a_function_needs_neither_command_nor_laptop(path: Path) -> None:
     """The Lambdas import nothing of the command, the local adapters, the portal or the infrastructure."""
     outside = ("bulkqa.cli", "bulkqa.local", "bulkqa.console", "bulkqa.demo", "bulkqa.portal", "infra")
     assert not {module for module in imports(path) if module.startswith(outside)}
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "app.py", *sorted((ROOT / "infra").glob("*.py"))], ids=lambda path: path.stem
+)
+def test_the_stack_knows_settings_alone(path: Path) -> None:
+    """The infrastructure imports nothing of the library but settings and errors, and no function."""
+    ours = {module for module in imports(path) if module.split(".")[0] in ("bulkqa", "lambdas")}
+    assert ours <= {"bulkqa.settings", "bulkqa.errors"}
 
 
 def test_steps_load_nothing_heavy() -> None:

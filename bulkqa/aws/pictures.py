@@ -81,7 +81,10 @@ class S3Pictures:
             if self._keep_copies and self._exists(bucket, key):
                 return copied
             self._client.copy_object(
-                Bucket=bucket, Key=key, CopySource={"Bucket": source_bucket, "Key": source_key}
+                Bucket=bucket,
+                Key=key,
+                CopySource={"Bucket": source_bucket, "Key": source_key},
+                TaggingDirective="REPLACE",  # with none: to copy tags, S3 demands the right to read them
             )
         except FAILURES as error:
             if _is_missing(error):

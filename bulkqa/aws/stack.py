@@ -1,18 +1,41 @@
-"""A deployed stack: where it keeps what."""
+"""A deployed stack: where it keeps what, and what of it others need to name."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from bulkqa.aws.calls import FAILURES, explained
 from bulkqa.errors import BulkqaError, NotFoundError
 
-BUCKET, TABLE = "BulkQABucket", "DynamoDBLabelTableName"
-"""Names of the stack's outputs, as published."""
+
+class Outputs(NamedTuple):
+    """A stack's outputs; those that only a labeling job needs are None where an older stack lacks them."""
+
+    bucket: str
+    table: str
+    image_sources: tuple[str, ...] = ()
+    role: str | None = None
+    pre_labeling: str | None = None
+    post_labeling: str | None = None
+    template: str | None = None
+    workteam: str | None = None
 
 
-def bucket_and_table(client: Any, stack: str) -> tuple[str, str]:
-    """Return the names of a stack's bucket and label table, with a client of CloudFormation.
+OUTPUTS = {
+    "bucket": "BulkQABucket",
+    "table": "DynamoDBLabelTableName",
+    "image_sources": "ImageSources",
+    "role": "SageMakerRoleARN",
+    "pre_labeling": "PreLabelingFunctionARN",
+    "post_labeling": "PostLabelingFunctionARN",
+    "template": "WorkerTemplateURI",
+    "workteam": "WorkteamARN",
+}
+"""The outputs' names in the stack; the first two and the role's as published in 2019."""
+
+
+def outputs_of(client: Any, stack: str) -> Outputs:
+    """Return a stack's outputs, with a client of CloudFormation.
 
     Raises `NotFoundError` where there is no such stack, `BulkqaError` where it is none of bulkqa's.
     """
@@ -24,8 +47,12 @@ def bucket_and_table(client: Any, stack: str) -> tuple[str, str]:
         raise explained(error, stack) from error
     except FAILURES as error:
         raise explained(error, stack) from error
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())}
-    for name in (BUCKET, TABLE):
-        if name not in outputs:
-            raise BulkqaError(f"stack {stack!r} has no output {name}: is it bulkqa's, and deployed whole?")
-    return outputs[BUCKET], outputs[TABLE]
+    values = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())}
+    found = {field: values[name] for field, name in OUTPUTS.items() if name in values}
+    for name in ("bucket", "table"):
+        if name not in found:
+            raise BulkqaError(
+                f"stack {stack!r} has no output {OUTPUTS[name]}: is it bulkqa's, and deployed whole?"
+            )
+    sources = tuple(source for source in found.pop("image_sources", "").split(",") if source)
+    return Outputs(image_sources=sources, **found)

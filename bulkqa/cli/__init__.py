@@ -7,6 +7,8 @@
     launching   launch
     reviewing   demo, serve, status
     results     report, replay, export
+    labeling    job start, job status, job stop
+    checking    doctor
 
 Results go to standard output, everything else to standard error.
 """
@@ -16,7 +18,7 @@ import traceback
 from typing import NoReturn
 
 from bulkqa import console
-from bulkqa.cli import launching, results, reviewing  # noqa: F401  each adds its commands to the app
+from bulkqa.cli import checking, labeling, launching, results, reviewing  # noqa: F401  each adds its commands
 from bulkqa.cli.app import app
 from bulkqa.errors import BulkqaError
 

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -14,9 +14,6 @@ from bulkqa.cli.places import image_root_of, local_copy, now, open_store, pictur
 from bulkqa.errors import InputError
 from bulkqa.flow.report import read_bands
 from bulkqa.settings import JobSettings
-
-if TYPE_CHECKING:
-    pass
 
 
 @app.command()
@@ -67,7 +64,7 @@ def launch(
         local_copy(corpus) as path,
         console.progress_bar() as notice,
     ):
-        keep, screen = pictures_of(store, settings, on_aws, copy_images)
+        keep, screen = pictures_of(store, settings, on_aws, None if bucket else stack, copy_images)
         launched = steps.launch(
             lambda: path.open("rb"),
             settings,

@@ -2,13 +2,9 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    pass
-
 
 HOME = "BULKQA_HOME"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")

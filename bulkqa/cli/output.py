@@ -6,14 +6,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import typer
 
 from bulkqa.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 
 def print_json(document: object) -> None:

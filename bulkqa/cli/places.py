@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -18,11 +19,13 @@ from bulkqa.local.label_table import LocalLabelTable
 from bulkqa.local.pictures import find_in, picture
 from bulkqa.local.secret import secret_in
 from bulkqa.local.task_queue import LocalTaskQueue
-from bulkqa.ports import Store
+from bulkqa.ports import LabelingService, Store
 from bulkqa.settings import JobSettings, timestamp
 from bulkqa.shipped import shipped
 
 if TYPE_CHECKING:
+    from bulkqa.aws.checkup import Finding
+    from bulkqa.aws.stack import Outputs
     from bulkqa.portal.app import Portal
 
 
@@ -50,12 +53,50 @@ def open_store(home: Path, stack: str | None, bucket: str | None, table: str | N
         from bulkqa.aws.blobs import S3Blobs
         from bulkqa.aws.clients import make_client
         from bulkqa.aws.label_table import DynamoLabelTable
-        from bulkqa.aws.stack import bucket_and_table
     if bucket is None and table is None:
-        bucket, table = bucket_and_table(make_client("cloudformation"), stack or "")
+        bucket, table = outputs_of(stack or "")[:2]
     if bucket is None or table is None:
         raise InputError("--bucket and --table go together")
     yield Store(S3Blobs(make_client("s3"), bucket), DynamoLabelTable(make_client("dynamodb"), table), None)
+
+
+@cache
+def outputs_of(stack: str) -> "Outputs":
+    """Return what a stack says of itself."""
+    with needs_aws():
+        from bulkqa.aws import stack as aws_stack
+        from bulkqa.aws.clients import make_client
+    return aws_stack.outputs_of(make_client("cloudformation"), stack)
+
+
+def outputs_for_labeling(stack: str) -> tuple[str, str, str, str]:
+    """Return what a labeling job needs of a stack: role, both functions, and the worker template."""
+    outputs = outputs_of(stack)
+    from bulkqa.aws.stack import OUTPUTS
+
+    found = outputs.role, outputs.pre_labeling, outputs.post_labeling, outputs.template
+    for name, value in zip(("role", "pre_labeling", "post_labeling", "template"), found, strict=True):
+        if value is None:
+            raise BulkqaError(
+                f"stack {stack!r} has no output {OUTPUTS[name]}, which a labeling job needs: deploy it again"
+            )
+    return cast(tuple[str, str, str, str], found)
+
+
+def labeling_service() -> LabelingService:
+    """Return Ground Truth, in the Region that the environment names."""
+    with needs_aws():
+        from bulkqa.aws.clients import make_client
+        from bulkqa.aws.ground_truth import SageMakerLabeling
+    return SageMakerLabeling(make_client("sagemaker"), make_client("s3"))
+
+
+def check_up(stack: str) -> "list[Finding]":
+    """Return what is found as a stack is looked over."""
+    with needs_aws():
+        from bulkqa.aws import checkup
+        from bulkqa.aws.clients import make_client
+    return list(checkup.check_up(stack, outputs_of(stack), make_client))
 
 
 @contextmanager
@@ -99,7 +140,9 @@ def image_root_of(images: str | None) -> str | None:
     return str(Path(images).resolve())
 
 
-def pictures_of(store: Store, settings: JobSettings, on_aws: bool, copy: bool) -> tuple[Keep | None, Screen]:
+def pictures_of(
+    store: Store, settings: JobSettings, on_aws: bool, stack: str | None, copy: bool
+) -> tuple[Keep | None, Screen]:
     """Return what a launch does with each picture's reference, and with many at once."""
     root = settings.image_root
     in_s3 = on_aws or (root or "").startswith("s3://")
@@ -113,9 +156,10 @@ def pictures_of(store: Store, settings: JobSettings, on_aws: bool, copy: bool) -
         from bulkqa.aws.clients import make_client
         from bulkqa.aws.pictures import S3Pictures
     target = store.blobs.uri(jobs.job_key(settings.job, "images")) if copy else None
-    # Whether the stack's roles may read a picture is the stack's to know; here its owner launches.
+    # Without a stack, whether anybody may read a picture is for the owner of bucket and table to know.
+    sources = (outputs_of(stack).image_sources if stack else ()) or ("s3://",)
     there = copy and jobs.exists(jobs.job_key(settings.job), store.blobs)
-    pictures = S3Pictures(make_client("s3") if copy else None, root, ("s3://",), target, there)
+    pictures = S3Pictures(make_client("s3") if copy else None, root, sources, target, there)
     return pictures.keep, pictures.screen
 
 

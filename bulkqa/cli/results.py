@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -32,9 +32,6 @@ from bulkqa.flow.records import Rejected
 from bulkqa.flow.report import PUBLISHED_BANDS, Bands, Report, as_json, as_table, read_bands, tabulate
 from bulkqa.flow.votes import LabelRow, Outcome
 from bulkqa.ports import Notice, Store
-
-if TYPE_CHECKING:
-    pass
 
 
 @app.command()

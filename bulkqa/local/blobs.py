@@ -28,6 +28,10 @@ class LocalBlobs:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise NotFoundError(f"{self._path(key)} does not exist") from None
 
+    def read_all(self, keys: Iterable[str]) -> Iterator[bytes]:
+        """See `Blobs.read_all`."""
+        return map(self.read, keys)
+
     def write(self, key: str, data: bytes) -> None:
         """See `Blobs.write`."""
         self._store(key, _writing(data), os.replace, sync=True)

@@ -11,16 +11,19 @@ if TYPE_CHECKING:
     from bulkqa.steps.labeling import Consolidated, Receipt, answer_page, post_label, pre_label
     from bulkqa.steps.launching import Launched, launch
     from bulkqa.steps.replaying import Replayed, Unanswered, check_votes, count_pending, replay
+    from bulkqa.steps.reporting import Conclusion, conclude
     from bulkqa.steps.results import job_rows, progress
 
 _FILES = {
     "labeling": ("Consolidated", "Receipt", "answer_page", "post_label", "pre_label"),
     "launching": ("Launched", "launch"),
     "replaying": ("Replayed", "Unanswered", "check_votes", "count_pending", "replay"),
+    "reporting": ("Conclusion", "conclude"),
     "results": ("job_rows", "progress"),
 }
 
 __all__ = [
+    "Conclusion",
     "Consolidated",
     "Launched",
     "Receipt",
@@ -28,6 +31,7 @@ __all__ = [
     "Unanswered",
     "answer_page",
     "check_votes",
+    "conclude",
     "count_pending",
     "job_rows",
     "launch",

@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
@@ -17,13 +17,12 @@ from bulkqa.errors import ConflictError, InputError, NotFoundError
 from bulkqa.flow.batches import Order, make_batches, plan_batches
 from bulkqa.flow.corpus import Keep, Row, read_corpus
 from bulkqa.flow.records import Rejected
-from bulkqa.flow.report import check_bands
 from bulkqa.flow.spill import Counts, Spill
 from bulkqa.flow.tasks import task_input
 from bulkqa.flow.votes import Origin
 from bulkqa.jobs import MANIFEST_LINES, batch_key, exists, job_key, manifest_key
 from bulkqa.ports import Blobs, LabelTable, Notice, QueuedTask, Store
-from bulkqa.settings import MAX_REVIEWERS, JobSettings, check_job_name, read_job
+from bulkqa.settings import JobSettings, read_job
 from bulkqa.steps.notices import counted
 
 
@@ -61,7 +60,7 @@ def launch(
     Raises `InputError` where the settings cannot be used, the corpus has no usable row, or the job
     exists with another corpus or other settings.
     """
-    _check(settings)
+    settings.check()
     with Spill(settings.seed, settings.minimum_confidence) as spill:
         with open_corpus() as corpus:
             digest = hashlib.file_digest(cast(io.BytesIO, corpus), "sha256")
@@ -69,11 +68,17 @@ def launch(
         _refuse_other(settings, store.blobs)  # before any picture is copied
         with open_corpus() as corpus:
             source = counted(lines(corpus), "reading", 0, notice)
-            spill.add(screen(read_corpus(source, settings.corpus_name, keep)))
+            buckets: set[str] = set()
+            spill.add(_noting(buckets, screen(read_corpus(source, settings.corpus_name, keep))))
         counts = spill.counts()
         if not counts.items:
             raise InputError(_nothing_usable(settings, counts, spill))
-        settings = dataclasses.replace(settings, items=counts.items, labels=tuple(sorted(counts.of_label)))
+        settings = dataclasses.replace(
+            settings,
+            items=counts.items,
+            labels=tuple(sorted(counts.of_label)),
+            image_buckets=tuple(sorted(buckets)),
+        )
         again, created_at = _claim(settings, store.blobs, created_at)
         pages = list(plan_batches(counts.of_label, settings.batch_size))
         # The manifest is written last: where it is, all the rest is, and reviewers may be at work.
@@ -93,16 +98,12 @@ def launch(
     return Launched(job, counts, len(pages), job_key(job, "rejected.csv"), manifest, first, again)
 
 
-def _check(settings: JobSettings) -> None:
-    check_job_name(settings.job)
-    check_bands(settings.bands)
-    make_batches((), settings.batch_size)
-    if not 1 <= settings.reviewers <= MAX_REVIEWERS:
-        raise InputError(f"{settings.reviewers} reviewers: 1 to {MAX_REVIEWERS} can review a page")
-    if not 0 <= settings.minimum_confidence <= 100:
-        raise InputError(f"minimum confidence {settings.minimum_confidence:g} is outside 0 to 100")
-    if not -(2**63) <= settings.seed < 2**63:
-        raise InputError(f"seed {settings.seed} is outside 64 bits")
+def _noting(buckets: set[str], rows: Iterable[Row | Rejected]) -> Iterator[Row | Rejected]:
+    """Yield rows, and note the buckets that their pictures lie in."""
+    for row in rows:
+        if isinstance(row, Row) and row.item.image.startswith("s3://"):
+            buckets.add(row.item.image[5:].partition("/")[0])
+        yield row
 
 
 def _nothing_usable(settings: JobSettings, counts: Counts, spill: Spill) -> str:

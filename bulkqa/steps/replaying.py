@@ -1,21 +1,28 @@
 """The label table and the queue made again from a job's files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, islice, tee
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 from bulkqa import wire
 from bulkqa.errors import InputError
 from bulkqa.flow.answers import Decision, read_answer
 from bulkqa.flow.corpus import Item
 from bulkqa.flow.tasks import TaskItem, read_task_input
-from bulkqa.flow.votes import Key, Origin, Recorded, Vote, of_job, voter, votes
-from bulkqa.jobs import job_key, job_of, page_items
+from bulkqa.flow.votes import Key, LabelRow, Origin, Recorded, Vote, of_job, voter, votes
+from bulkqa.jobs import job_key, job_of
 from bulkqa.ports import Blobs, LabelTable, Notice, QueuedTask, Store
 from bulkqa.settings import check_job_name, read_job
 from bulkqa.steps.labeling import content_of
 from bulkqa.steps.notices import counted
+
+T = TypeVar("T")
+
+# Pages are looked up this many at a time, so that one look-up serves them all.
+_PAGES_AT_ONCE = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +48,18 @@ def replay(job: str, store: Store, notice: Notice) -> Replayed:
     """
     data = store.blobs.read(job_key(check_job_name(job)))
     settings, created_at = read_job(data, job_key(job))
-    numbers = [
-        int(PurePosixPath(key).stem) for key in store.blobs.keys(job_key(job, "custom-labeling-inputs/"))
-    ]
+    pages = _pages(_batches(job, store.blobs), store.blobs)
     missing = (
         item
-        for number in numbers
-        for item in _missing(page_items(job, number, store.blobs), job, created_at, store.table)
+        for some in _some(pages)
+        for item in _missing(chain.from_iterable(items for _, items in some), job, created_at, store.table)
     )
     store.table.launch(counted(missing, "rows", 0, notice), Origin(job, created_at))
     if store.queue is not None:
-        pages = ((number, page_items(job, number, store.blobs)) for number in numbers)
-        tasks = (QueuedTask(job, number, items[0].label, len(items)) for number, items in pages)
+        pages = _pages(_batches(job, store.blobs), store.blobs)
+        tasks = (
+            QueuedTask(job, int(PurePosixPath(key).stem), items[0].label, len(items)) for key, items in pages
+        )
         store.queue.add(tasks, settings.reviewers)
     answers = list(store.blobs.keys(job_key(job, "answers/")))
     return _count_answers(job, counted(answers, "answers", len(answers), notice), store)
@@ -70,41 +77,70 @@ class Unanswered:
 def check_votes(job: str, store: Store, notice: Notice) -> Iterator[Unanswered]:
     """Yield the job's votes in the label table for which there is no answer; change nothing."""
     answers = _answers_by_page(job, store.blobs)
-    keys = list(store.blobs.keys(job_key(job, "custom-labeling-inputs/")))
-    for key in counted(keys, "pages", len(keys), notice):
-        items = read_task_input(store.blobs.read(key), key)
-        given: dict[tuple[Key, str], set[Decision]] = {}
-        for worker, content in answers.get(key, ()):
-            name = voter(job, worker)
-            for vote in votes(items, read_answer(content, len(items)), name):
-                given.setdefault((vote.key, name), set()).add(vote.decision)
-        rows = store.table.get([(item.image, item.label) for item in items])
-        for row_key, row in rows.items():
-            for decision, names in (
-                (Decision.CONFIRM, row.confirmed_by),
-                (Decision.DISCONFIRM, row.disconfirmed_by),
-                (Decision.CANNOT_JUDGE, row.cannot_judge_by),
-            ):
-                for name in sorted(of_job(job, names)):
-                    if decision not in given.get((row_key, name), ()):
-                        yield Unanswered(row_key, name, decision)
+    keys = list(_batches(job, store.blobs))
+    for some in _some(counted(_pages(keys, store.blobs), "pages", len(keys), notice)):
+        rows = store.table.get([(item.image, item.label) for _, items in some for item in items])
+        for key, items in some:
+            given: dict[tuple[Key, str], set[Decision]] = {}
+            for worker, content in answers.get(key, ()):
+                name = voter(job, worker)
+                for vote in votes(items, read_answer(content, len(items)), name):
+                    given.setdefault((vote.key, name), set()).add(vote.decision)
+            found = (rows[item.image, item.label] for item in items if (item.image, item.label) in rows)
+            yield from _unanswered(job, found, given)
+
+
+def _unanswered(
+    job: str, rows: Iterable[LabelRow], given: Mapping[tuple[Key, str], set[Decision]]
+) -> Iterator[Unanswered]:
+    """Yield the job's votes on these rows that are not among those given."""
+    for row in rows:
+        for decision, names in (
+            (Decision.CONFIRM, row.confirmed_by),
+            (Decision.DISCONFIRM, row.disconfirmed_by),
+            (Decision.CANNOT_JUDGE, row.cannot_judge_by),
+        ):
+            for name in sorted(of_job(job, names)):
+                if decision not in given.get((row.key, name), ()):
+                    yield Unanswered(row.key, name, decision)
+
+
+def _batches(job: str, blobs: Blobs) -> Iterator[str]:
+    """Yield the keys of a job's batches, in page order."""
+    return blobs.keys(job_key(job, "custom-labeling-inputs/"))
+
+
+def _pages(batches: Iterable[str], blobs: Blobs) -> Iterator[tuple[str, tuple[TaskItem, ...]]]:
+    """Yield each batch's key and its pictures."""
+    return ((key, read_task_input(data, key)) for key, data in _read_all(batches, blobs))
+
+
+def _read_all(keys: Iterable[str], blobs: Blobs) -> Iterator[tuple[str, bytes]]:
+    """Yield each key and its bytes."""
+    names, asked = tee(keys)
+    return zip(names, blobs.read_all(asked), strict=True)
+
+
+def _some(things: Iterator[T]) -> Iterator[list[T]]:
+    """Yield the things in lists of as many as are looked up at a time."""
+    return iter(lambda: list(islice(things, _PAGES_AT_ONCE)), [])
 
 
 def _answers_by_page(job: str, blobs: Blobs) -> dict[str, list[tuple[str, str]]]:
     """Return (worker, content) of every answer, under the key of its page's batch."""
     found: dict[str, list[tuple[str, str]]] = {}
-    for key in blobs.keys(job_key(job, "answers/")):
+    for key, data in _read_all(blobs.keys(job_key(job, "answers/")), blobs):
         with suppress(InputError):  # `replay` names those that cannot be read
-            for page in wire.read_payload(blobs.read(key), key):
+            for page in wire.read_payload(data, key):
                 if page.batch_uri is not None:
                     of_page = found.setdefault(blobs.key(page.batch_uri), [])
                     of_page += [(one.worker, content_of(one, blobs)) for one in page.annotations]
     return found
 
 
-def _missing(page: Iterable[TaskItem], job: str, created_at: str, table: LabelTable) -> Iterator[Item]:
-    """Yield the items of a page that the table lacks: the whole row, or this job in one that others have."""
-    items = [item for item in page if item.check is None]
+def _missing(shown: Iterable[TaskItem], job: str, created_at: str, table: LabelTable) -> Iterator[Item]:
+    """Yield the items shown that the table lacks: the whole row, or this job in one that others have."""
+    items = [item for item in shown if item.check is None]
     present = table.get([(item.image, item.label) for item in items])
     for item in items:
         row = present.get((item.image, item.label))
@@ -125,9 +161,9 @@ def _answered(key: str) -> tuple[int, str]:
 
 def _count_answers(job: str, keys: Iterable[str], store: Store) -> Replayed:
     answers, recorded, unreadable = 0, Recorded(), list[str]()
-    for key in keys:
+    for key, data in _read_all(keys, store.blobs):
         try:
-            for page in wire.read_payload(store.blobs.read(key), key):
+            for page in wire.read_payload(data, key):
                 if page.batch_uri is None:
                     batch, text = key, (page.batch_content or "").encode()
                 else:

@@ -168,7 +168,7 @@ def test_pictures_can_be_copied(stack: str, store: Store, corpus: str, ministack
     bucket = new_name("pictures")
     s3.create_bucket(Bucket=bucket)
     for name in "ab":
-        s3.put_object(Bucket=bucket, Key=f"pets/{name}.jpg", Body=name.encode())
+        s3.put_object(Bucket=bucket, Key=f"pets/{name}.jpg", Body=name.encode(), Tagging="owner=zoo")
     where = ["--job", "pets", "--images", f"s3://{bucket}/pets", "--stack", stack, "--copy-images"]
     run = bulkqa("launch", corpus, *where, "--format", "json")
     assert (run.code, run.json["items"], run.json["rejected"]) == (0, 2, 3)
@@ -176,6 +176,9 @@ def test_pictures_can_be_copied(stack: str, store: Store, corpus: str, ministack
     copies = {row.key[0] for row in store.table.rows()}
     assert copies == {store.blobs.uri(f"jobs/pets/images/{bucket}/pets/{name}.jpg") for name in "ab"}
     assert {store.blobs.read(store.blobs.key(copy)) for copy in copies} == {b"a", b"b"}
+    for copy in copies:
+        there, _, key = copy.removeprefix("s3://").partition("/")
+        assert s3.get_object_tagging(Bucket=there, Key=key)["TagSet"] == []
 
 
 def test_pictures_of_this_machine_are_no_use_there(stack: str, corpus: str, tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         create_bucket(s3, BUCKET)
         create_table(dynamodb, TABLE)
         cloud = Cloud(s3, dynamodb, BUCKET, TABLE, capsys)
-        clients = {"s3": s3, "dynamodb": dynamodb}
+        clients = {"s3": s3, "dynamodb": dynamodb, "events": _moto_client("events")}
         with _connected(cloud, clients, monkeypatch):
             yield cloud
 
@@ -205,7 +205,7 @@ def server_cloud(
     ministack: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Cloud]:
     """AWS in ministack, which knows what DynamoDB knows."""
-    clients = {name: ministack.new_client(name) for name in ("s3", "dynamodb")}
+    clients = {name: ministack.new_client(name) for name in ("s3", "dynamodb", "events")}
     bucket = create_bucket(clients["s3"], "bulkqa-served")
     table = create_table(clients["dynamodb"], "bulkqa-served")
     _set_variables(monkeypatch, bucket, table)

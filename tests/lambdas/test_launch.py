@@ -171,12 +171,16 @@ def test_pictures_are_copied_where_asked(cloud: Cloud) -> None:
     create_bucket(cloud.s3, ELSEWHERE)
     for number, (image, _, _) in enumerate((DOGS[0], CATS[0])):
         bucket, _, key = image.removeprefix("s3://").partition("/")
-        cloud.s3.put_object(Bucket=bucket, Key=key, Body=png((number, 0, 0)))
+        picture = {"Body": png((number, 0, 0)), "ContentType": "image/png", "Tagging": "owner=zoo"}
+        cloud.s3.put_object(Bucket=bucket, Key=key, **picture)
     upload(cloud, [DOGS[0], CATS[0]])
     assert launch(cloud, copy_images=True)["items"] == 2
     copies = [f"jobs/dogs/images/{image.removeprefix('s3://')}" for image, _, _ in (DOGS[0], CATS[0])]
     assert [cloud.files()[copy] for copy in copies] == [png((0, 0, 0)), png((1, 0, 0))]
     assert images(cloud) == {f"{HERE}/{copy}" for copy in copies}
+    for copy in copies:  # browsers go by the type; tags may only be copied by those who may read them
+        assert cloud.s3.head_object(Bucket=BUCKET, Key=copy)["ContentType"] == "image/png"
+        assert cloud.s3.get_object_tagging(Bucket=BUCKET, Key=copy)["TagSet"] == []
 
 
 def test_a_picture_that_is_not_there_cannot_be_copied(cloud: Cloud) -> None:

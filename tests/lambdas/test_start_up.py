@@ -31,12 +31,27 @@ exec(sys.argv[2])
 print(json.dumps({"modules": sorted(sys.modules), "threads": threading.active_count()}))
 """
 
+ANOTHERS = {
+    "resources": ["arn:aws:sagemaker:us-east-1:123456789012:labeling-job/My_Labels"],
+    "detail": {"LabelingJobStatus": "Completed"},
+}
+"""The end of a labeling job whose name no job of ours can have."""
+
 FIRST = {
     "pre_labeling": "assert not module.handler({}, Context)['isHumanAnnotationRequired']",
     "post_labeling": "assert module.handler({'labelAttributeName': 'x', 'payload': []}, Context) == []",
     "launch": "module.steps.launch",
+    "report": f"assert module.handler({ANOTHERS!r}, Context) is None",
 }
 """What of each function's first call needs no service."""
+
+STEPS = {
+    "pre_labeling": "labeling",
+    "post_labeling": "labeling",
+    "launch": "launching",
+    "report": "reporting",
+}
+"""Where the work of each function is done."""
 
 
 @pytest.mark.slow
@@ -50,7 +65,7 @@ def test_a_function_starts_light(name: str, first: str, tmp_path: Path) -> None:
     assert (run.returncode, run.stderr) == (0, "")
     started = json.loads(run.stdout.splitlines()[-1])
     loaded = set(started["modules"])
-    assert "bulkqa.steps.launching" in loaded if name == "launch" else "bulkqa.steps.labeling" in loaded
+    assert f"bulkqa.steps.{STEPS[name]}" in loaded
     assert {module.partition(".")[0] for module in loaded} & HEAVY == set()
     assert started["threads"] == 1
     assert not list(tmp_path.iterdir())
@@ -58,7 +73,12 @@ def test_a_function_starts_light(name: str, first: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "variable"),
-    [("pre_labeling", "BULKQA_BUCKET"), ("post_labeling", "BULKQA_TABLE"), ("launch", "BULKQA_TABLE")],
+    [
+        ("pre_labeling", "BULKQA_BUCKET"),
+        ("post_labeling", "BULKQA_TABLE"),
+        ("launch", "BULKQA_TABLE"),
+        ("report", "BULKQA_BUCKET"),
+    ],
 )
 def test_a_missing_variable_is_named(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, name: str, variable: str
@@ -69,8 +89,25 @@ def test_a_missing_variable_is_named(
         cloud.module(name)
 
 
-@pytest.mark.parametrize("name", ["pre_labeling", "post_labeling", "launch"])
+@pytest.mark.parametrize("name", ["pre_labeling", "post_labeling", "launch", "report"])
 def test_starting_calls_nothing(cloud: Cloud, name: str) -> None:
     """A function starts without a single call of a service."""
     cloud.module(name)
     assert cloud.traffic.calls == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"), [({}, "bulkqa"), ({"POWERTOOLS_SERVICE_NAME": "Second"}, "Second")]
+)
+def test_stacks_are_told_apart(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
+) -> None:
+    """Log and metrics are under the service's name, if the stack gives one, and in one namespace."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    event = {"version": "2018-10-16", "dataObject": {}}
+    assert not cloud.function("pre_labeling")(event)["isHumanAnnotationRequired"]
+    logged, measured = (json.loads(line) for line in cloud.written().splitlines())
+    assert (logged["service"], measured["service"]) == (expected, expected)
+    (directive,) = measured["_aws"]["CloudWatchMetrics"]
+    assert (directive["Namespace"], directive["Dimensions"]) == ("bulkqa", [["service"]])

@@ -1,0 +1,63 @@
+"""A labeling job has ended: the report is written, and whoever waits for it is told by an event."""
+
+from typing import Any
+
+from bulkqa import SCHEMA
+from bulkqa.aws.events import put_event
+from bulkqa.jobs import job_key
+from bulkqa.steps.reporting import PAGES, REPORT, TABLE, Conclusion, PageState, conclude
+from lambdas import _runtime
+from lambdas._runtime import logger, metrics
+
+STORE = _runtime.store()
+EVENT_BUS = _runtime.event_bus()
+
+BUS = "default"
+DETAIL_TYPE = "bulkqa Report Ready"
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> dict[str, object] | None:
+    """Write the report of the job whose labeling job has ended, and put an event; return its detail.
+
+    A failure is raised: Lambda then tries the event again, and keeps it in the end where failures are kept.
+    """
+    done = conclude(event, STORE)
+    if done is None:
+        logger.info("labeling job passed over", extra={"resources": event["resources"]})
+        return None
+    detail = detail_of(done)
+    put_event(EVENT_BUS, BUS, DETAIL_TYPE, detail, event["resources"])
+    odd = done.problems or done.labelled_without_votes or done.votes_without_label
+    whole = done.pages[PageState.REVIEWED] == detail["pages"]
+    log = logger.info if whole and not odd else logger.warning
+    log("report ready", extra={"detail": detail, "problems": done.problems})
+    metrics.add_metric("Reports", "Count", 1)
+    for state, number in done.pages.items():
+        metrics.add_metric(f"Pages{state.capitalize()}", "Count", number)
+    return detail
+
+
+def detail_of(done: Conclusion) -> dict[str, object]:
+    """Return the detail of the event: places and numbers, no lists, so that it never grows too large."""
+    items = done.report.totals.all
+    places = {"report": REPORT, "csv": TABLE, "labeling": PAGES}
+    return {
+        "schema": SCHEMA,
+        "job": done.job,
+        "labeling_job": done.labeling_job,
+        "status": done.status,
+        "outcome": done.outcome,
+        **{name: STORE.blobs.uri(job_key(done.job, file)) for name, file in places.items()},
+        "pages": sum(done.pages.values()),
+        **{state.value: number for state, number in done.pages.items()},
+        "labelled_without_votes": len(done.labelled_without_votes),
+        "votes_without_label": len(done.votes_without_label),
+        "items": items.total,
+        "confirmed": items.confirmed,
+        "disconfirmed": items.disconfirmed,
+        "split": items.split,
+        "unreviewed": items.unreviewed,
+        "correct": items.correct,
+    }

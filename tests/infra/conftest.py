@@ -1,0 +1,124 @@
+"""The stack of two stages, synthesised once for all tests, without the functions' code."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.stage import Stage, Workteam
+
+SOURCES = ("s3://pictures/dogs/", "s3://pictures/cats/", "s3://archive/")
+
+STAGES = {
+    "production": Stage(
+        name="production",
+        retain=True,
+        image_sources=SOURCES,
+        alarm_topic="arn:aws:sns:eu-west-1:123456789012:alarms",
+        workteam=Workteam(user_pool="eu-west-1_AbCdEfGhI", client_id="1a2b3c", user_group="reviewers"),
+    ),
+    "sandbox": Stage(
+        name="sandbox", retain=False, sample=True, table_name="my-labels", log_days=7, output_days=3
+    ),
+}
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Synthesised:
+    """A stack's template."""
+
+    template: Mapping[str, Any]
+    path: Path
+
+    def of_type(self, kind: str) -> dict[str, Resource]:
+        """The resources of a type, such as `AWS::S3::Bucket`, by logical id."""
+        return {name: one for name, one in self.template["Resources"].items() if one["Type"] == kind}
+
+    def only(self, kind: str) -> Resource:
+        """The one resource of a type."""
+        (found,) = self.of_type(kind).values()
+        return found
+
+    def function(self, name: str) -> Resource:
+        """A function's properties, by the end of its name."""
+        functions = self.of_type("AWS::Lambda::Function").values()
+        all_of_them: list[Resource] = [one["Properties"] for one in functions]
+        (found,) = (one for one in all_of_them if one["FunctionName"].endswith(f"-SageMaker-{name}"))
+        return found
+
+    def allowed(self, role: str) -> dict[str, set[str]]:
+        """What a role may do: action -> resources, references in angle brackets without their hashes."""
+        found: dict[str, set[str]] = {}
+        for policy in self.of_type("AWS::IAM::Policy").values():
+            roles = [one["Ref"] for one in policy["Properties"]["Roles"]]
+            if any(name.startswith(role) for name in roles):
+                for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+                    assert statement["Effect"] == "Allow"
+                    for action in _listed(statement["Action"]):
+                        resources = {written(one) for one in _listed(statement["Resource"])}
+                        found.setdefault(action, set()).update(resources)
+        return found
+
+
+def written(value: Any) -> str:
+    """A value of a template as text: references in angle brackets, without the hash that CDK adds."""
+    match value:
+        case str(text):
+            return text
+        case {"Ref": name}:
+            return f"<{_plain(name)}>"
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"<{_plain(name)}.{attribute}>"
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(map(written, parts))
+    raise AssertionError(f"nothing known of {value}")
+
+
+def _plain(name: str) -> str:
+    return name if "::" in name else name[:-8]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def synthesise(stage: Stage, folder: Path) -> Synthesised:
+    """Synthesise the stack of a stage; what its functions run is left out."""
+    if shutil.which("node") is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("the stack cannot be synthesised without Node")
+        pytest.skip("the stack cannot be synthesised without Node")
+    os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "1")
+    import aws_cdk as cdk
+    from aws_cdk import aws_lambda as lambda_
+    from cdk_nag import AwsSolutionsChecks
+
+    from infra.stack import BulkqaStack
+
+    (folder / "code").mkdir()
+    (folder / "code" / "empty").touch()
+    app = cdk.App(outdir=str(folder / "cdk.out"))
+    # Raises as it synthesises where there is a finding that nobody has accepted.
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    code = lambda_.Code.from_asset(str(folder / "code"))
+    BulkqaStack(app, "Bulkqa", stage=stage, code=code)
+    template = app.synth().get_stack_artifact("Bulkqa").template
+    return Synthesised(template, folder / "cdk.out" / "Bulkqa.template.json")
+
+
+@pytest.fixture(scope="session")
+def production(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+    """The stack of a stage that keeps what it has, with images elsewhere and a topic for alarms."""
+    return synthesise(STAGES["production"], tmp_path_factory.mktemp("production"))
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+    """The stack of a stage that leaves nothing, with the sample."""
+    return synthesise(STAGES["sandbox"], tmp_path_factory.mktemp("sandbox"))
