@@ -1,4 +1,4 @@
-"""The templates as a whole: no change goes unseen. One that is meant: pytest tests/infra --snapshot-update."""
+"""The templates as a whole: no change goes unseen. If one is meant: pytest tests/infra --snapshot-update."""
 
 import json
 import re
