@@ -1,0 +1,204 @@
+"""The real `cdk deploy`, to an AWS on this machine."""
+
+import io
+import json
+import os
+import shutil
+import socket
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.deploy_local import (
+    Deployed,
+    opinion,
+    read,
+    rehearse_production,
+    rehearse_sandbox,
+    said,
+)
+from tests.e2e.local_aws import LocalAws, ProgramError, invoke, local_aws
+from tests.emulators import ROOT, or_skip
+from tests.sagemaker import serving
+
+pytestmark = [pytest.mark.slow, pytest.mark.aws, pytest.mark.timeout(400)]
+
+SOURCES = (
+    "app.py",
+    "cdk.json",
+    "stages.toml",
+    "bulkqa",
+    "infra",
+    "lambdas",
+    "requirements",
+    "samples",
+    "templates",
+)
+
+BEFORE = "<!-- as it was before -->\n"
+
+
+@pytest.fixture(scope="session")
+def assemblies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where stages are synthesised, once for all processes of this run."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "assemblies"
+
+
+def quiet(text: str) -> None:
+    """Hears what is done and says nothing."""
+
+
+def test_of_a_sandbox_nothing_is_left(tmp_path: Path, assemblies: Path) -> None:
+    """Deployed, launched, reviewed, reported and destroyed: every vote counted, and nothing left behind."""
+    with or_skip():
+        rehearse_sandbox(tmp_path, assemblies, quiet)
+
+
+def test_production_does_with_what_its_policies_allow(tmp_path: Path, assemblies: Path) -> None:
+    """The same where only policies allow anything; destroying the stack leaves people's votes."""
+    with or_skip():
+        rehearse_production(tmp_path, assemblies, quiet)
+
+
+def older_version(folder: Path) -> Path:
+    """A checkout as it may have been before: with another worker template."""
+    folder.mkdir()
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, folder)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    template = folder / "templates" / "worker.liquid.html"
+    template.write_text(template.read_text("utf-8") + BEFORE, "utf-8")
+    return folder
+
+
+def log_days(aws: LocalAws) -> set[int]:
+    """After how many days the functions' logs go."""
+    groups = aws.server.client("logs").describe_log_groups()["logGroups"]
+    return {group["retentionInDays"] for group in groups}
+
+
+def test_a_new_version_takes_over_amid_a_labeling_job(tmp_path: Path, assemblies: Path) -> None:
+    """Votes stay, the labeling job goes on with the page it began with, and new ones get the new page."""
+    with or_skip(), serving() as sagemaker, local_aws(tmp_path / "aws") as aws:
+        older = aws.synth(tmp_path, "sandbox", older_version(tmp_path / "older"), log_days=1)
+        newer = aws.synth(assemblies, "sandbox")
+        aws.bootstrap(older)
+        aws.deploy(older)
+        stack = Deployed(aws, "Bulkqa-sandbox", sagemaker)
+        stack.launch()
+        truth = stack.ground_truth(stack.start())
+        truth.hand_out()
+        truth.review(opinion)
+        truth.deliver(truth.hand_over(truth.tasks[:2]))
+        counts = {image: votes for image, votes in stack.counted().items() if sum(votes)}
+        assert counts == said(truth.tasks[:2])
+
+        assert log_days(aws) == {1}
+        aws.deploy(newer)
+        assert log_days(aws) == {7}
+        updated = Deployed(aws, "Bulkqa-sandbox", sagemaker)
+        assert {**updated.outputs, "WorkerTemplateURI": ""} == {**stack.outputs, "WorkerTemplateURI": ""}
+        s3 = aws.server.client("s3")
+        before, now = (read(s3, each.outputs["WorkerTemplateURI"]) for each in (stack, updated))
+        assert before.decode() == now.decode() + BEFORE
+        truth.consolidate()
+        assert updated.counted() == said(truth.tasks)
+        updated.launch("next")
+        page = updated.start("next").request["HumanTaskConfig"]["UiConfig"]["UiTemplateS3Uri"]
+        assert page == updated.outputs["WorkerTemplateURI"] != stack.outputs["WorkerTemplateURI"]
+
+        assert "(no changes)" in aws.deploy(newer)
+        assert updated.counted() == said(truth.tasks)
+
+
+def test_a_deploy_that_fails_says_why_and_leaves_nothing(tmp_path: Path, assemblies: Path) -> None:
+    """The reason is the launch's own; what was made is taken back, and the next deploy succeeds."""
+    with or_skip(), local_aws(tmp_path, secured=True) as aws:
+        faulty = aws.synth(assemblies, "sandbox", minimum_confidence=100)
+        aws.bootstrap(faulty)
+        before = aws.inventory()
+        with pytest.raises(ProgramError, match="no usable row: 319 below the minimum confidence 100"):
+            aws.deploy(faulty)
+        assert aws.inventory() - before == {"StackSummaries Bulkqa-sandbox"}
+        aws.deploy(aws.synth(assemblies, "sandbox"))
+        assert aws.outputs("Bulkqa-sandbox")["SampleJob"]
+
+
+FUNCTION = """
+import importlib, os, sys
+
+def handler(names, context):
+    found = {}
+    for name in names:
+        try:
+            found[name] = importlib.import_module(name).__file__
+        except ImportError:
+            found[name] = None
+    return {"found": found, "environment": dict(os.environ)}
+"""
+
+
+def make_function(aws: LocalAws) -> str:
+    """Make a function that says what it can import and what its environment is; return its name."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("looking.py", FUNCTION)
+        file.writestr("bulkqa.py", "")
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = aws.server.client("iam").create_role(
+        RoleName="looking",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )
+    aws.server.client("lambda").create_function(
+        FunctionName="looking",
+        Runtime="python3.13",
+        Handler="looking.handler",
+        Role=role["Role"]["Arn"],
+        Code={"ZipFile": archive.getvalue()},
+    )
+    return "looking"
+
+
+def test_functions_run_as_on_lambda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They see what was deployed and what Lambda brings along: nothing of this environment or its library."""
+    monkeypatch.setenv("MY_SECRET", "of a developer")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with or_skip(), local_aws(tmp_path) as aws:
+        names = ["boto3", "bulkqa", "lambdas", "aws_lambda_powertools", "pytest", "ministack"]
+        seen = invoke(aws.server.client("lambda"), make_function(aws), names)
+    found = seen["found"]
+    assert {name for name in names if found[name]} == {"boto3", "bulkqa"}
+    assert Path(found["bulkqa"]).parent == Path(seen["environment"]["LAMBDA_TASK_ROOT"])
+    assert "MY_SECRET" not in seen["environment"]
+    assert str(ROOT) not in seen["environment"]["PYTHONPATH"]
+    assert seen["environment"]["HOME"] == str(tmp_path)
+
+
+@pytest.mark.parametrize("secured", [False, True])
+def test_it_listens_on_this_machine_alone(secured: bool, tmp_path: Path) -> None:
+    """It opens one port, at 127.0.0.1, with TLS or without."""
+    if not Path("/proc/net/tcp").exists():
+        pytest.skip("only Linux has files that say who listens where")
+    with or_skip(), local_aws(tmp_path, secured=secured) as aws:
+        port = int(aws.server.url.rpartition(":")[2])
+        assert listening(aws.server.pid) == [("127.0.0.1", port)]
+
+
+def listening(pid: int) -> list[tuple[str, int]]:
+    """Every address and port at which a process listens."""
+    files = [file.readlink() for file in Path(f"/proc/{pid}/fd").iterdir()]
+    own = {str(file)[8:-1] for file in files if str(file).startswith("socket:[")}
+    found = []
+    for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        for line in Path(f"/proc/{pid}/net/{name}").read_text("utf-8").splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and inode in own:
+                address, _, port = local.partition(":")
+                words = (bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, len(address), 8))
+                found.append((socket.inet_ntop(family, b"".join(words)), int(port, 16)))
+    return found
