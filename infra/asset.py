@@ -23,6 +23,9 @@ _PLATFORMS = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_
 _MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 _TASK_ROOT = "/var/task"
 
+_KEPT = 6
+"""Assets kept in the folder: of several runtimes, and for those who deploy at the same time."""
+
 
 def build_asset(
     runtime: str, architecture: str, folder: Path = ROOT / "build" / "lambda"
@@ -49,7 +52,17 @@ def build_asset(
             except OSError:  # somebody else was faster, with the same
                 if not target.exists():
                     raise
+        _forget_older(folder)
     return target, digest
+
+
+def _forget_older(folder: Path) -> None:
+    """Delete all but the newest assets: cdk has copies of those it deployed."""
+    made = sorted(
+        (one for one in folder.iterdir() if len(one.name) == 64), key=lambda one: one.stat().st_mtime
+    )
+    for one in made[:-_KEPT]:
+        shutil.rmtree(one, ignore_errors=True)
 
 
 def asset_digest(runtime: str, architecture: str) -> str:

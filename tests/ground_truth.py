@@ -167,7 +167,6 @@ class GroundTruth:
         self.job = job
         self.tasks: list[Task] = []
         self.passed_over: list[str] = []
-        self.events: list[Event] = []
         self.results: dict[str, Any] = {}
         self._s3 = s3
         self._pre = pre

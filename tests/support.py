@@ -1,10 +1,14 @@
 """Helpers shared by tests."""
 
 import io
+import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, BinaryIO
+
+import pytest
 
 from bulkqa import steps
 from bulkqa.cli.places import local_store
@@ -23,9 +27,16 @@ __all__ = [
     "png",
     "quiet",
     "rows_by_key",
+    "shared_folder",
 ]
 
 CREATED = "2026-01-02T03:04:05Z"
+
+
+def shared_folder(factory: pytest.TempPathFactory, name: str) -> Path:
+    """A folder that all processes of this run have in common; it may not be there yet."""
+    base = factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
 
 
 def corpus_of(rows: Iterable[tuple[str, str, float]]) -> bytes:

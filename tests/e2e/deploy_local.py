@@ -122,6 +122,32 @@ class Deployed:
         return found
 
 
+@contextmanager
+def listening_to_reports(server: Server) -> Iterator[Callable[[], dict[str, Any]]]:
+    """Have a rule of one's own for our event, for a block; it gives what returns the next one's detail."""
+    events, sqs, name = server.client("events"), server.client("sqs"), "listening"
+    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = {"source": ["bulkqa"], "detail-type": ["bulkqa Report Ready"]}
+    rule = events.put_rule(Name=name, EventPattern=json.dumps(pattern))["RuleArn"]
+    events.put_targets(Rule=name, Targets=[{"Id": name, "Arn": arn}])
+    may = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    statement = may | {"Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": rule}}}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+
+    def next_detail() -> dict[str, Any]:
+        (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10)["Messages"]
+        return dict(json.loads(message["Body"])["detail"])
+
+    try:
+        yield next_detail
+    finally:
+        events.remove_targets(Rule=name, Ids=[name])
+        events.delete_rule(Name=name)
+        sqs.delete_queue(QueueUrl=queue)
+
+
 def read(s3: Any, uri: str) -> bytes:
     """The object at an address in S3."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
@@ -191,8 +217,13 @@ def review(stack: Deployed, say: Say, server: Server | None = None) -> tuple[Gro
     assert len(counts) == launched["items"]
     assert stack.counted() == counts
     say(f"{len(WORKERS)} workers reviewed all pages, and every vote is in the label table once")
-    stack.tell(end)
-    report = stack.report()
+    with listening_to_reports(stack.aws.server) as heard:
+        stack.tell(end)
+        report = stack.report()
+        told = heard()
+    assert told["report"] == f"s3://{stack.bucket}/jobs/{JOB}/report/report.json"
+    assert (told["job"], told["outcome"]) == (JOB, "all reviewed")
+    assert told["correct"] == report["totals"]["correct"]
     assert json.loads(stack.bulkqa("report", JOB, "--format", "json")) == report
     check_report(report, counts)
     say("the labeling job's end brought the report, which says what they said")

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import shutil
 import socket
 import zipfile
@@ -21,6 +20,7 @@ from tests.e2e.deploy_local import (
 from tests.e2e.local_aws import LocalAws, ProgramError, invoke, local_aws
 from tests.emulators import ROOT, or_skip
 from tests.sagemaker import serving
+from tests.support import shared_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.aws, pytest.mark.timeout(400)]
 
@@ -42,8 +42,7 @@ BEFORE = "<!-- as it was before -->\n"
 @pytest.fixture(scope="session")
 def assemblies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where stages are synthesised, once for all processes of this run."""
-    base = tmp_path_factory.getbasetemp()
-    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "assemblies"
+    return shared_folder(tmp_path_factory, "assemblies")
 
 
 def quiet(text: str) -> None:
@@ -82,12 +81,36 @@ def log_days(aws: LocalAws) -> set[int]:
     return {group["retentionInDays"] for group in groups}
 
 
-def test_a_new_version_takes_over_amid_a_labeling_job(tmp_path: Path, assemblies: Path) -> None:
-    """Votes stay, the labeling job goes on with the page it began with, and new ones get the new page."""
+def faulty(assembly: Path, folder: Path) -> Path:
+    """The same assembly, but that the sample is launched with a minimum confidence that nothing reaches."""
+    shutil.copytree(assembly, folder)
+    template = folder / "Bulkqa.template.json"
+    text = template.read_text("utf-8")
+    assert text.count('"minimum_confidence": "80"') == 1
+    template.write_text(text.replace('"minimum_confidence": "80"', '"minimum_confidence": "100"'), "utf-8")
+    # What is uploaded is told apart by its digest.
+    assets = json.loads((folder / "Bulkqa.assets.json").read_text("utf-8"))["files"]
+    (digest,) = (name for name, one in assets.items() if one["source"]["path"] == template.name)
+    for name in ("Bulkqa.assets.json", "manifest.json"):
+        path = folder / name
+        path.write_text(path.read_text("utf-8").replace(digest, digest[::-1]), "utf-8")
+    return folder
+
+
+def test_a_life_of_a_stack(tmp_path: Path, assemblies: Path) -> None:
+    """A deploy that fails says why and leaves nothing; a new version takes over amid a labeling job.
+
+    Votes stay then, the labeling job goes on with the page it began with, and new ones get the new page.
+    """
     with or_skip(), serving() as sagemaker, local_aws(tmp_path / "aws") as aws:
         older = aws.synth(tmp_path, "sandbox", older_version(tmp_path / "older"), log_days=1)
         newer = aws.synth(assemblies, "sandbox")
         aws.bootstrap(older)
+        before = aws.inventory()
+        with pytest.raises(ProgramError, match="no usable row: 319 below the minimum confidence 100"):
+            aws.deploy(faulty(older, tmp_path / "faulty"))
+        assert aws.inventory() - before == {"StackSummaries Bulkqa-sandbox"}
+
         aws.deploy(older)
         stack = Deployed(aws, "Bulkqa-sandbox", sagemaker)
         stack.launch()
@@ -104,8 +127,8 @@ def test_a_new_version_takes_over_amid_a_labeling_job(tmp_path: Path, assemblies
         updated = Deployed(aws, "Bulkqa-sandbox", sagemaker)
         assert {**updated.outputs, "WorkerTemplateURI": ""} == {**stack.outputs, "WorkerTemplateURI": ""}
         s3 = aws.server.client("s3")
-        before, now = (read(s3, each.outputs["WorkerTemplateURI"]) for each in (stack, updated))
-        assert before.decode() == now.decode() + BEFORE
+        first, now = (read(s3, each.outputs["WorkerTemplateURI"]) for each in (stack, updated))
+        assert first.decode() == now.decode() + BEFORE
         truth.consolidate()
         assert updated.counted() == said(truth.tasks)
         updated.launch("next")
@@ -114,19 +137,6 @@ def test_a_new_version_takes_over_amid_a_labeling_job(tmp_path: Path, assemblies
 
         assert "(no changes)" in aws.deploy(newer)
         assert updated.counted() == said(truth.tasks)
-
-
-def test_a_deploy_that_fails_says_why_and_leaves_nothing(tmp_path: Path, assemblies: Path) -> None:
-    """The reason is the launch's own; what was made is taken back, and the next deploy succeeds."""
-    with or_skip(), local_aws(tmp_path, secured=True) as aws:
-        faulty = aws.synth(assemblies, "sandbox", minimum_confidence=100)
-        aws.bootstrap(faulty)
-        before = aws.inventory()
-        with pytest.raises(ProgramError, match="no usable row: 319 below the minimum confidence 100"):
-            aws.deploy(faulty)
-        assert aws.inventory() - before == {"StackSummaries Bulkqa-sandbox"}
-        aws.deploy(aws.synth(assemblies, "sandbox"))
-        assert aws.outputs("Bulkqa-sandbox")["SampleJob"]
 
 
 FUNCTION = """

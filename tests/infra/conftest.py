@@ -1,5 +1,7 @@
 """The stack of two stages, synthesised once for all tests, without the functions' code."""
 
+import fcntl
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from infra.stage import Stage, Workteam
+from tests.support import shared_folder
 
 SOURCES = ("s3://pictures/dogs/", "s3://pictures/cats/", "s3://archive/")
 
@@ -89,7 +92,18 @@ def _listed(value: Any) -> list[Any]:
 
 
 def synthesise(stage: Stage, folder: Path) -> Synthesised:
-    """Synthesise the stack of a stage; what its functions run is left out."""
+    """Synthesise the stack of a stage, what its functions run left out, once for all processes of a run."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "cdk.out" / "Bulkqa.template.json"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            _synthesise(stage, folder)
+            (folder / "done").touch()
+    return Synthesised(json.loads(path.read_text("utf-8")), path)
+
+
+def _synthesise(stage: Stage, folder: Path) -> None:
     if shutil.which("node") is None:
         if os.environ.get("CI") == "true":
             pytest.fail("the stack cannot be synthesised without Node")
@@ -101,24 +115,23 @@ def synthesise(stage: Stage, folder: Path) -> Synthesised:
 
     from infra.stack import BulkqaStack
 
-    (folder / "code").mkdir()
+    (folder / "code").mkdir(exist_ok=True)
     (folder / "code" / "empty").touch()
     app = cdk.App(outdir=str(folder / "cdk.out"))
     # Raises as it synthesises where there is a finding that nobody has accepted.
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     code = lambda_.Code.from_asset(str(folder / "code"))
     BulkqaStack(app, "Bulkqa", stage=stage, code=code)
-    template = app.synth().get_stack_artifact("Bulkqa").template
-    return Synthesised(template, folder / "cdk.out" / "Bulkqa.template.json")
+    app.synth()
 
 
 @pytest.fixture(scope="session")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
     """The stack of a stage that keeps what it has, with images elsewhere and a topic for alarms."""
-    return synthesise(STAGES["production"], tmp_path_factory.mktemp("production"))
+    return synthesise(STAGES["production"], shared_folder(tmp_path_factory, "production"))
 
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
     """The stack of a stage that leaves nothing, with the sample."""
-    return synthesise(STAGES["sandbox"], tmp_path_factory.mktemp("sandbox"))
+    return synthesise(STAGES["sandbox"], shared_folder(tmp_path_factory, "sandbox"))

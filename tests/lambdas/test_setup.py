@@ -42,7 +42,15 @@ def test_files_are_published(cloud: Cloud, answers: Answers) -> None:
     assert len(list(cloud.store.blobs.keys("samples/emoji/images/"))) == 319
 
 
-def test_an_older_template_stays(cloud: Cloud, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def small_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sample is one file, for tests that are not about it."""
+    monkeypatch.setattr("bulkqa.steps.publishing._sample", lambda: [("samples/emoji/NOTICE", b"")])
+
+
+def test_an_older_template_stays(
+    cloud: Cloud, answers: Answers, small_sample: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A labeling job under way keeps the template it began with when another one is deployed."""
     before = ask(cloud, answers, "Create", kind="files")["Data"]["template"]
     other = shipped("templates/portal/end.html")
@@ -53,7 +61,7 @@ def test_an_older_template_stays(cloud: Cloud, answers: Answers, monkeypatch: py
         assert cloud.store.blobs.read(cloud.store.blobs.key(uri))
 
 
-def test_what_people_made_outlives_the_files(cloud: Cloud, answers: Answers) -> None:
+def test_what_people_made_outlives_the_files(cloud: Cloud, answers: Answers, small_sample: None) -> None:
     """Deleting the resource deletes nothing."""
     ask(cloud, answers, "Create", kind="files")
     cloud.put("jobs/dogs/job.json", {})
