@@ -87,13 +87,18 @@ CLI = {
         ".__main__",
         ".app",
         ".checking",
+        ".deciding",
+        ".exporting",
         ".labeling",
         ".launching",
         ".options",
         ".output",
         ".places",
+        ".planning",
         ".results",
         ".reviewing",
+        ".rounds",
+        ".sources",
     )
 }
 FREE = CLI | {"bulkqa.demo"}

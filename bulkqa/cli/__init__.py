@@ -6,7 +6,9 @@
     output      where results go
     launching   launch
     reviewing   demo, serve, status
-    results     report, replay, export
+    sources     what a report or an export is made of
+    results     report, replay
+    exporting   export
     labeling    job start, job status, job stop
     checking    doctor
 
@@ -18,7 +20,7 @@ import traceback
 from typing import NoReturn
 
 from bulkqa import console
-from bulkqa.cli import checking, labeling, launching, results, reviewing  # noqa: F401  each adds its commands
+from bulkqa.cli import checking, exporting, labeling, launching, results, reviewing  # noqa: F401  each adds its commands
 from bulkqa.cli.app import app
 from bulkqa.errors import BulkqaError
 

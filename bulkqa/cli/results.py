@@ -1,17 +1,14 @@
-"""`bulkqa report`, `replay` and `export`."""
+"""`bulkqa report` and `replay`."""
 
 import csv
 import io
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
-from bulkqa import SCHEMA, console, jobs, parquet, steps, table_file
+from bulkqa import SCHEMA, console, jobs, steps
 from bulkqa.cli.app import app
 from bulkqa.cli.options import (
     DEFAULT_HOME,
@@ -19,7 +16,6 @@ from bulkqa.cli.options import (
     Home,
     Output,
     ReportFormat,
-    RowFormat,
     Source,
     Stack,
     Table,
@@ -27,10 +23,8 @@ from bulkqa.cli.options import (
 )
 from bulkqa.cli.output import print_json, write, written
 from bulkqa.cli.places import open_store
-from bulkqa.errors import InputError
-from bulkqa.flow.records import Rejected
-from bulkqa.flow.report import PUBLISHED_BANDS, Bands, Report, as_json, as_table, read_bands, tabulate
-from bulkqa.flow.votes import LabelRow, Outcome
+from bulkqa.cli.sources import rows_of
+from bulkqa.flow.report import Report, as_json, as_table, read_bands, tabulate
 from bulkqa.ports import Notice, Store
 
 
@@ -52,7 +46,7 @@ def report(
 ) -> None:
     """Print how right each label is at each confidence."""
     wanted = None if bands is None else read_bands(bands)
-    with _rows_of(source, lambda: open_store(home, stack, bucket, table)) as (rows, job, job_bands):
+    with rows_of(source, lambda: open_store(home, stack, bucket, table)) as (rows, job, job_bands):
         tallied = tabulate(rows, wanted or job_bands)
     if format is ReportFormat.table and output is None:
         console.print_report(tallied, job or source, published=published)
@@ -122,75 +116,6 @@ def _check_votes(job: str, store: Store, format: TableOrJson, notice: Notice) ->
     for one in found:
         console.out.print(f"{one.key[0]}  {one.key[1]}  {one.voter}  {one.decision}", soft_wrap=True)
     console.err.print(f"Job {job}: {len(found)} votes without an answer.")
-
-
-@app.command()
-def export(
-    source: Source,
-    home: Home = DEFAULT_HOME,
-    stack: Stack = None,
-    bucket: Bucket = None,
-    table: Table = None,
-    format: Annotated[RowFormat, typer.Option()] = RowFormat.csv,
-    outcome: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Only these, such as confirmed,disconfirmed,split.")
-    ] = None,
-    output: Output = None,
-) -> None:
-    """Write rows with their votes, under the label table's attribute names."""
-    wanted = set(Outcome) if outcome is None else {_outcome(name) for name in outcome.split(",")}
-    lines = table_file.as_csv if format is RowFormat.csv else table_file.as_json_lines
-    with _rows_of(source, lambda: open_store(home, stack, bucket, table)) as (rows, _, _):
-        write(lines(row for row in rows if row.outcome in wanted), output)
-
-
-def _outcome(name: str) -> Outcome:
-    try:
-        return Outcome(name.strip())
-    except ValueError:
-        raise InputError(f"outcome {name!r}: use {', '.join(Outcome)}") from None
-
-
-@contextmanager
-def _rows_of(
-    source: str, opened: Callable[[], AbstractContextManager[Store]]
-) -> Iterator[tuple[Iterable[LabelRow], str | None, Bands]]:
-    """Open a SOURCE: its rows, its job if it is one, and its bands."""
-    if _is_file(source):
-        path = Path(source)
-        if not path.is_file():
-            raise InputError(f"{source}: no such file")
-        with path.open("rb") as file:
-            lines = parquet.lines(file) if parquet.is_parquet(path) else file
-            yield _usable(table_file.read_rows(lines, path.name), path.name), None, PUBLISHED_BANDS
-    else:
-        with opened() as store:
-            settings = jobs.settings_of(source, store.blobs)
-            yield steps.job_rows(source, store), source, settings.bands
-
-
-def _is_file(source: str) -> bool:
-    """A job's name has no dot and no separator, so whatever has one is a file."""
-    return any(mark in source for mark in "./\\") or (os.sep in source)
-
-
-def _usable(rows: Iterable[LabelRow | Rejected], name: str) -> Iterator[LabelRow]:
-    """Yield the rows that can be used; say on standard error which cannot."""
-    bad = good = 0
-    for row in rows:
-        if isinstance(row, Rejected):
-            bad += 1
-            if bad <= 5:
-                console.err.print(
-                    f"{name}, line {row.line}: left out: {row.reason}", style="yellow", markup=False
-                )
-        else:
-            good += 1
-            yield row
-    if bad > 5:
-        console.err.print(f"{name}: left out {bad} rows in all", style="yellow", markup=False)
-    if not good:
-        raise InputError(f"{name}: no usable row")
 
 
 def _csv_lines(table: Report, published: bool) -> Iterator[str]:
