@@ -138,9 +138,9 @@ def print_findings(title: str, findings: Sequence[tuple[str, str, str, str | Non
     """Print what was found: what was looked at, how it is, in a sentence, and below that how to mend it."""
     colours = {"fine": "green", "warning": "yellow", "fault": "red"}
     table = _table(title)
-    table.columns[0].header = ""
-    table.add_column("")
-    table.add_column("", overflow="fold")
+    table.show_header = False
+    table.add_column()
+    table.add_column(overflow="fold")
     for what, state, says, mend in findings:
         text = Text(says) if mend is None else Text.assemble(says, "\n", (f"To mend it: {mend}", "bold"))
         table.add_row(what, Text(state, style=colours.get(state, "")), text)

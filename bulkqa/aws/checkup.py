@@ -100,7 +100,9 @@ def _table(outputs: Outputs, client: MakeClient) -> Iterator[Finding]:
         mend = "restore it from a backup, or deploy anew and run bulkqa replay for each job"
         yield Finding("label table", State.FAULT, f"there is no table {outputs.table}", mend)
         return
-    indexes = {one["IndexName"]: one["IndexStatus"] for one in table.get("GlobalSecondaryIndexes", ())}
+    indexes = {
+        one["IndexName"]: one.get("IndexStatus", "ACTIVE") for one in table.get("GlobalSecondaryIndexes", ())
+    }
     states = {
         "table": table["TableStatus"],
         "index label-confidence": indexes.get("label-confidence", "absent"),

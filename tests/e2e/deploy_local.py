@@ -240,6 +240,8 @@ def rehearse_sandbox(home: Path, assemblies: Path, say: Say) -> None:
         before = aws.inventory()
         aws.deploy(assembly)
         stack = Deployed(aws, "Bulkqa-sandbox", sagemaker)
+        found = json.loads(stack.bulkqa("doctor", "--format", "json"))["findings"]
+        assert {one["state"] for one in found} == {"fine"}, found
         say(f"deployed {stack.name}: {len(aws.inventory() - before)} things")
         review(stack, say)
         say(stack.bulkqa("report", JOB))
