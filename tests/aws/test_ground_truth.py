@@ -555,3 +555,23 @@ def test_a_labeling_job_needs_a_stack_and_a_job(
     monkeypatch.delenv("BULKQA_STACK")
     nowhere = job(what)
     assert (nowhere.code, "--stack" in nowhere.err) == (2, True)
+
+
+def test_the_stacks_own_work_team_reviews_where_no_other_is_named(
+    ministack: Server,
+    sagemaker: SageMaker,
+    bucket: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stack with a work team of its own needs no name of one; one without asks for it."""
+    for name, value in {"AWS_ENDPOINT_URL": ministack.url, "AWS_REGION": REGION}.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "corpus.csv").write_bytes(corpus_of([(f"s3://{bucket}/1.jpg", "Cat", 90)]))
+    for outputs, code in ((IN_STACK, 2), (IN_STACK | {"WorkteamARN": WORKTEAM}, 0)):
+        stack, _ = stack_with(ministack, outputs)
+        assert bulkqa("launch", "corpus.csv", "--job", "dogs", "--stack", stack).code == 0
+        run = bulkqa("job", "start", "dogs", "--stack", stack)
+        assert (run.code, "name the work team" in run.err) == (code, code == 2)
+    (asked,) = sagemaker.requests
+    assert asked["HumanTaskConfig"]["WorkteamArn"] == WORKTEAM
