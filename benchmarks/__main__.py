@@ -5,9 +5,15 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import aws, launch, portal, report
+from benchmarks import aws, launch, portal, report, thresholds
 
-ALL = {"launch": launch.run, "report": report.run, "portal": portal.run, "aws": aws.run}
+ALL = {
+    "launch": launch.run,
+    "report": report.run,
+    "portal": portal.run,
+    "aws": aws.run,
+    "thresholds": thresholds.run,
+}
 
 
 def main() -> None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import IO
+from itertools import islice
+from typing import IO, Any
 
 from rich import box
 from rich.console import Console, Group
@@ -13,8 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from bulkqa import ports
+from bulkqa.flow.plan import PRICES_OF, Plan, aws_costs, ground_truth_costs
 from bulkqa.flow.report import LabelTally, Report, Tally, as_json, band_pairs
 from bulkqa.flow.statistics import Interval
+from bulkqa.flow.thresholds import Promise, Threshold
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -49,6 +52,47 @@ def print_report(report: Report, title: str, file: IO[str] | None = None, publis
     console.print(bands)
     if report.below:
         console.print(f"{report.below} items lie below the lowest band and are in neither table.")
+
+
+def print_quality(document: Mapping[str, Any], file: IO[str]) -> None:
+    """Print, below the tables of a report, what else there is of it: a line for each, no line for nothing."""
+    console = Console(file=file, highlight=False)
+    for line in _quality(document):
+        console.print(line, soft_wrap=True, markup=False)
+
+
+def _quality(document: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("agreement", "calibration"):
+        if document[name]["says"] is not None:
+            yield f"{name.capitalize()}: {document[name]['says']}"
+    conflicts, totals = document["conflicts"], document["totals"]
+    if conflicts["confirmed_twice"]:
+        yield f"Conflicts: {conflicts['confirmed_twice']} images are confirmed under more than one label."
+    if pairs := conflicts["confusions"]:
+        most = (f"{one['rejected']} for {one['confirmed']} ({one['images']})" for one in islice(pairs, 3))
+        number = conflicts["confused"]
+        yield f"Confusions: {number} images rejected as one label, confirmed as another: {', '.join(most)}."
+    for name, why in (
+        ("corrected", "without the reviewers' own misses"),
+        ("weighted", "weighted with the items that the sample stands for"),
+    ):
+        if (found := totals[name]) is not None:
+            yield f"Correct, {why}: {percent(found['correct'])} ({_interval(found['interval'])})."
+    for one in document["reviewers"]:
+        yield f"Reviewer {one['reviewer']}: {', '.join(_reviewer(one))}."
+
+
+def _reviewer(one: Mapping[str, Any]) -> Iterator[str]:
+    if one["pages"] is not None:
+        yield f"{one['pages']} pages"
+    if one["median_seconds"] is not None:
+        yield f"median {one['median_seconds']:.0f} s"
+    yield f"{one['items']} items judged, {one['disconfirmed']} rejected"
+    if one["distance"] is not None:
+        yield f"agrees {one['agreed']:.1%} with the others, rejects {100 * one['distance']:+.1f} points more"
+    for name in ("catch_rate", "false_alarm_rate"):
+        if (rate := one[name]) is not None:
+            yield f"{name.replace('_', ' ')} {rate['count']}/{rate['of']} ({_interval(rate['interval'])})"
 
 
 def _table(title: str) -> Table:
@@ -95,6 +139,63 @@ def _bands(line: LabelTally, published: bool) -> Iterator[str]:
             yield f"{percent(tally.correct)}\n{tally.confirmed}/{tally.reviewed}"
         else:
             yield "-"
+
+
+def thresholds_table(found: Sequence[Threshold] | Sequence[Promise], title: str) -> Table:
+    """Return the threshold of each label, "-" for none, and what it rests on."""
+    table = _table(title)
+    table.add_column("Threshold", justify="right")
+    table.add_column("Why", overflow="fold")
+    for one in found:
+        nothing = one.threshold is None or one.accepts_nothing
+        style = "red" if one.accepts_nothing else None if one.supported else "yellow"
+        table.add_row(one.label, "-" if nothing else f"{one.threshold:g}", Text(one.reason), style=style)
+    return table
+
+
+def print_plan(plan: Plan, file: IO[str]) -> None:
+    """Print a plan: what to review of each label and band, what that takes, and what it will not settle."""
+    console = Console(file=file, highlight=False)
+    console.print(plan_table(plan))
+    pages, looks = plan.pages, plan.taken * plan.reviewers
+    fee = sum(cost.dollars for cost in ground_truth_costs(pages))
+    rest = sum(cost.dollars for cost in aws_costs(plan.taken, pages, plan.reviewers))
+    lines = [
+        f"{plan.taken} of {plan.population} items on {pages} pages: {looks} looks, {plan.hours:.1f} hours at "
+        f"{plan.seconds_per_page:g} seconds for {plan.batch_size} pictures "
+        f"({f'the median of {plan.timed} recorded times' if plan.timed else 'assumed'}).",
+        f"Ground Truth: {fee:.2f} dollars. AWS beside it: {rest:.2f} dollars. Prices of {PRICES_OF}.",
+    ]
+    if plan.below:
+        lines.append(f"Left out {plan.below} below the minimum confidence or the lowest band.")
+    few = [line.label for line in plan.labels if not line.decidable]
+    if few:
+        more = f" and {len(few) - 10} more" if len(few) > 10 else ""
+        lines.append(
+            f"Too few images ever to prove {plan.target:g} with assurance {plan.assurance:g}, "
+            f"even if all were reviewed and all right: {', '.join(few[:10])}{more}."
+        )
+    console.print("\n".join(lines), soft_wrap=True, markup=False)
+
+
+def plan_table(plan: Plan) -> Table:
+    """Return how many items of each label and band are to be reviewed, of how many."""
+    table = _table(f"To review, for a share right of {plan.target:g} with assurance {plan.assurance:g}")
+    for place, (low, high) in enumerate(band_pairs(plan.bands)):
+        last = place == len(plan.bands) - 2
+        table.add_column(f"{low:g}-{high:g}" if last else f"{low:g}-<{high:g}", justify="right")
+    table.add_column("All", justify="right")
+    table.add_column("Std. error", justify="right")
+    for line in plan.labels:
+        bands = (f"{stratum.taken}\nof {stratum.population}" for stratum in line.strata)
+        error = "-" if line.error is None else f"{100 * line.error:.1f}"
+        all_of_it = f"{line.taken}\nof {line.population}"
+        table.add_row(line.label, *bands, all_of_it, error, style=None if line.decidable else "yellow")
+    table.add_section()
+    columns = zip(*([stratum.taken for stratum in line.strata] for line in plan.labels), strict=True)
+    bands = (str(sum(column)) for column in columns)
+    table.add_row("TOTALS", *bands, f"{plan.taken}\nof {plan.population}", "", style="bold")
+    return table
 
 
 def progress_table(job: str, progress: Mapping[str, ports.Progress]) -> Table:

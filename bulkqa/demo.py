@@ -154,6 +154,7 @@ def print_results(job: str, store: Store) -> None:
         f"{score.false_alarms} of {score.reviewed - score.wrong} right labels were picked out by mistake."
     )
     console.err.print(f"Read it again with: bulkqa report {job}")
+    console.err.print(f"With the pictures: bulkqa report {job} --format html -o report.html")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 job.json                  what the job is; written first
 corpus.*  rejected.csv    as received; the rows that could not be used
+checks.*                  the known answers that are mixed in: as received, or as earlier jobs gave them
 custom-labeling-inputs/   the batches, one file a page
 answers/                  every answer ever given
 manifest.json             or manifest-000.json ...; written last
@@ -148,6 +149,19 @@ def job_of(key: str) -> str | None:
     """
     match = _BATCH.fullmatch(key)
     return match[1] if match else None
+
+
+_COPY = re.compile(r"s3://[^/]+/jobs/[^/]+/images/([^/]+/.+)", re.DOTALL)
+
+
+def original(image: str) -> str:
+    """Return the picture that a job's copy was made of; any other reference as it is.
+
+    >>> original("s3://bulkqa/jobs/dogs/images/zoo/a.jpg"), original("s3://zoo/a.jpg")
+    ('s3://zoo/a.jpg', 's3://zoo/a.jpg')
+    """
+    match = _COPY.fullmatch(image) if "/images/" in image else None
+    return f"s3://{match[1]}" if match else image
 
 
 def about(settings: JobSettings) -> dict[str, object]:

@@ -18,11 +18,17 @@ _TRUTHS = {"true": True, "false": False}
 
 @dataclass(frozen=True, slots=True)
 class LaunchRequest:
-    """A corpus (`s3://...`), whether its pictures are to be copied, and the job to make of it."""
+    """A corpus (`s3://...`), whether its pictures are to be copied, and the job to make of it.
+
+    `sample` is a plan (`s3://...`) that says which part of the corpus is launched, `checks` a file of known
+    answers (`s3://...`).
+    """
 
     corpus: str
     copy_images: bool
     settings: JobSettings
+    sample: str | None = None
+    checks: str | None = None
 
 
 def read_launch_request(properties: Mapping[str, Any], stage: Environment) -> LaunchRequest:
@@ -39,6 +45,7 @@ def read_launch_request(properties: Mapping[str, Any], stage: Environment) -> La
     job, corpus = _text(known, "job", None), _text(known, "corpus", None)
     if job is None or corpus is None:
         raise InputError(f"a launch needs {'corpus' if job else 'job'}")
+    checks = _text(known, "checks", None)
     settings = JobSettings(
         job=job,
         corpus_name=PurePosixPath(corpus).name,
@@ -47,11 +54,15 @@ def read_launch_request(properties: Mapping[str, Any], stage: Environment) -> La
         minimum_confidence=_number(known, "minimum_confidence", stage.minimum_confidence),
         bands=read_bands(_text(known, "bands", None) or stage.bands),
         reviewers=_whole(known, "reviewers", 1),
+        check_rate=_number(known, "check_rate", 0),
+        checks_name=None if checks is None else PurePosixPath(checks).name,
         image_root=_text(known, "images", None),
         guideline=_text(known, "guideline", None),
         host=_text(known, "host", None) or "ground-truth",
     )
-    request = LaunchRequest(corpus, _truth(known, "copy_images", False), settings)
+    request = LaunchRequest(
+        corpus, _truth(known, "copy_images", False), settings, _text(known, "sample", None), checks
+    )
     if known:
         raise InputError(f"a launch knows nothing of {', '.join(sorted(known))}")
     return request

@@ -1,13 +1,16 @@
-"""Parquet files as JSON Lines, so that whatever reads lines reads them too. Needs the extra `analysis`."""
+"""Parquet files, read and written as JSON Lines, so that whatever does so does them too.
+
+Needs the extra `analysis`.
+"""
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import BinaryIO
+from tempfile import NamedTemporaryFile, TemporaryDirectory
+from typing import Any, BinaryIO
 
 from bulkqa.errors import BulkqaError, InputError
 
@@ -26,10 +29,7 @@ def lines(file: BinaryIO) -> Iterator[bytes]:
 
     Raises `BulkqaError` where duckdb is not installed, `InputError` for a file that cannot be read.
     """
-    try:
-        import duckdb
-    except ImportError:
-        raise BulkqaError("Parquet needs the extra 'analysis': pip install 'bulkqa[analysis]'") from None
+    duckdb = _duckdb()
     with NamedTemporaryFile(suffix=".parquet") as copy:  # duckdb wants a file, which a stream need not be
         shutil.copyfileobj(file, copy)
         copy.flush()
@@ -45,6 +45,40 @@ def lines(file: BinaryIO) -> Iterator[bytes]:
                         yield json.dumps(fields, ensure_ascii=False, default=_plain).encode() + b"\n"
             except duckdb.Error as error:
                 raise InputError(f"not readable as Parquet: {error}") from None
+
+
+def write(lines: Iterable[str], columns: Mapping[str, str], path: Path) -> None:
+    """Write lines of JSON to a Parquet file; `columns` are their names and types in SQL.
+
+    Raises `BulkqaError` where duckdb is not installed or the file cannot be written.
+    """
+    duckdb = _duckdb()
+    with TemporaryDirectory() as folder:
+        rows = Path(folder, "rows.jsonl")
+        with rows.open("w", encoding="utf-8") as file:
+            file.writelines(lines)
+        with duckdb.connect() as connection:
+            try:
+                # Row by row it would take many times as long.
+                connection.execute(
+                    f"COPY (FROM read_json({_quoted(str(rows))}, format = 'newline_delimited', columns = {{"
+                    + ", ".join(f"{_quoted(name)}: {_quoted(kind)}" for name, kind in columns.items())
+                    + f"}})) TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)"
+                )
+            except duckdb.Error as error:
+                raise BulkqaError(f"{path.name}: not written as Parquet: {error}") from None
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _duckdb() -> Any:
+    try:
+        import duckdb
+    except ImportError:
+        raise BulkqaError("Parquet needs the extra 'analysis': pip install 'bulkqa[analysis]'") from None
+    return duckdb
 
 
 def _plain(value: object) -> object:

@@ -85,7 +85,8 @@ class LabelTable(Protocol):
     def launch(self, items: Iterable[Item], origin: Origin) -> None:
         """Insert rows that are absent; of those present set confidence, model and source, and add the job.
 
-        Votes are never touched, nor when a row was created. No item comes twice in a call.
+        A next round, whose origin has a source, only adds the job to those present. Votes are never
+        touched, nor when a row was created. No item comes twice in a call.
         """
         ...
 

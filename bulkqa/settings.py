@@ -16,7 +16,7 @@ MAX_REVIEWERS = 9
 """Reviewers per page at most, as Ground Truth has it."""
 
 
-_FOLLOWING = ("corpus_name", "labels", "image_buckets")
+_FOLLOWING = ("corpus_name", "checks_name", "labels", "image_buckets")
 """Settings that say nothing which others do not say."""
 
 
@@ -27,7 +27,11 @@ class JobSettings:
     `corpus_sha256` stands for the corpus, byte by byte; it, `items`, `labels` and `image_buckets` (in S3,
     those with pictures) are known once the corpus has been read. `guideline` is a text and `examples` has
     pictures under `good` and `bad`, both for the page's help. `image_root` is the folder or prefix that
-    relative image paths start from, None where references are used as written.
+    relative image paths start from, None where references are used as written. `source` is the job whose
+    next round this is, `relabel:<job>` or `adjudicate:<job>`. `sample` says of each label and band, as
+    [low, high, population, taken], how many of its items this job has; None where it has them all.
+    `check_rate` is the share of known-answer items among a page's pictures; `checks_sha256` stands for the
+    file they come from, as `corpus_sha256` does, or for what earlier jobs gave.
     """
 
     job: str
@@ -39,6 +43,9 @@ class JobSettings:
     bands: tuple[float, ...] = (80, 85, 90, 95, 100)
     reviewers: int = 1
     check_rate: float = 0
+    checks_name: str | None = None
+    checks_sha256: str = ""
+    sample: dict[str, list[list[float]]] | None = None
     image_root: str | None = None
     guideline: str | None = None
     examples: dict[str, list[str]] | None = None
@@ -47,6 +54,7 @@ class JobSettings:
     labels: tuple[str, ...] = ()
     items: int = 0
     image_buckets: tuple[str, ...] = ()
+    source: str | None = None
 
     def check(self) -> "JobSettings":
         """Return these settings if a job can be launched with them; else `InputError` names the one at fault.
@@ -85,6 +93,10 @@ class JobSettings:
             if mine != theirs:
                 if name == "corpus_sha256":
                     return f"another corpus ({self.corpus_name}, not {other.corpus_name})"
+                if name == "checks_sha256":
+                    return f"other known answers ({self.checks_name}, not {other.checks_name})"
+                if name == "sample":
+                    return "no sample" if mine is None else "another sample of the corpus"
                 if name == "items":  # the same corpus, so pictures have come or gone
                     return f"{mine} usable items, not {theirs}: are all pictures where they were?"
                 return f"{name.replace('_', ' ')} {mine!r}, not {theirs!r}"

@@ -1,7 +1,7 @@
 """Files of label-table rows, CSV or JSON Lines, with the table's attribute names.
 
 What `export` writes, `report` and the other commands read; so are tables that people have from
-elsewhere, with counts alone.
+elsewhere, with counts alone, and what DynamoDB itself exports (`{"Item": {...}}`, a row a line).
 """
 
 import csv
@@ -10,8 +10,10 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 
+from bulkqa import SCHEMA
 from bulkqa.errors import InputError
 from bulkqa.flow.records import Records, Rejected
+from bulkqa.flow.rounds import Final
 from bulkqa.flow.votes import LabelRow
 
 KEY = ("s3_image_url", "label", "confidence")
@@ -20,6 +22,19 @@ VOTERS = ("ConfirmedBy", "DisconfirmedBy", "CannotJudgeBy")
 OTHERS = ("jobs", "model", "source", "created_at")
 ATTRIBUTES = (*KEY, *COUNTS, *VOTERS, *OTHERS)
 """The attributes of a row in the order in which a file has them."""
+
+_TEXT, _NAMES = "VARCHAR", "VARCHAR[]"
+COLUMNS = (
+    dict.fromkeys(ATTRIBUTES, _TEXT)
+    | {"confidence": "DOUBLE", "jobs": _NAMES}
+    | dict.fromkeys(COUNTS, "BIGINT")
+    | dict.fromkeys(VOTERS, _NAMES)
+    | {"job": _TEXT, "voters": _NAMES, "schema": "INTEGER"}
+)
+"""The columns of an export, and their types in SQL."""
+
+FINAL_COLUMNS = COLUMNS | dict.fromkeys(("final_label", "how", "decided_in"), _TEXT)
+"""The columns of an export of final labels."""
 
 
 def read_rows(lines: Iterable[bytes], name: str) -> Iterator[LabelRow | Rejected]:
@@ -59,7 +74,32 @@ def _of_json(records: Records) -> Iterator[LabelRow | Rejected]:
             continue
         line, fields = record
         assert isinstance(fields, dict)  # noqa: S101  that is what a file without a header has
-        yield _row(line, fields)
+        item = fields.get("Item")
+        if "label" in fields or not isinstance(item, dict):
+            yield _row(line, fields)
+            continue
+        try:
+            yield _row(line, {name: _plain(item[name], name) for name in ATTRIBUTES if name in item})
+        except InputError as error:
+            yield Rejected(line, str(error))
+
+
+def _plain(value: object, name: str) -> object:
+    """Return a value of a row as DynamoDB's JSON has it, under its type: S, N, SS or NULL.
+
+    >>> _plain({"N": "85.5"}, "confidence"), _plain({"SS": ["dogs/ana"]}, "ConfirmedBy")
+    ('85.5', ['dogs/ana'])
+    """
+    if isinstance(value, dict) and len(value) == 1:
+        (kind,) = value
+        found = value[kind]
+        if kind == "NULL":
+            return None
+        # A count written as a text would be none to DynamoDB, and a name that is a number no name.
+        wanted = "N" if name in ("confidence", *COUNTS) else "SS" if name in (*VOTERS, "jobs") else "S"
+        if kind == wanted and isinstance(found, list if kind == "SS" else str):
+            return found
+    raise InputError(f"{name} is no such attribute as DynamoDB exports: {repr(value)[:60]}")
 
 
 def _row(line: int, fields: Mapping[str, object]) -> LabelRow | Rejected:
@@ -155,19 +195,35 @@ def record(row: LabelRow) -> dict[str, object]:
     return {name: value for name, value in zip(ATTRIBUTES, values, strict=True) if value not in (None, [])}
 
 
-def as_json_lines(rows: Iterable[LabelRow]) -> Iterator[str]:
-    """Yield each row as a line of JSON."""
-    for row in rows:
-        yield json.dumps(record(row), ensure_ascii=False) + "\n"
+def exported(row: LabelRow, job: str | None, final: Final | None = None) -> dict[str, object]:
+    """Return a row's record with what an export adds: its job, all its voters, its final label.
+
+    A row that is exported from a file is of the one job that it names, if it names one.
+
+    >>> exported(LabelRow(("a.jpg", "Dog"), 85.0, jobs=frozenset({"dogs"})), None)["job"]
+    'dogs'
+    """
+    fields = record(row)
+    if job is None and len(row.jobs) == 1:
+        (job,) = row.jobs
+    more = {"job": job, "voters": sorted(row.voters) or None, "schema": SCHEMA}
+    if final is not None:
+        more |= {"final_label": final.label, "how": final.how.value, "decided_in": final.job}
+    return fields | {name: value for name, value in more.items() if value is not None}
 
 
-def as_csv(rows: Iterable[LabelRow]) -> Iterator[str]:
-    """Yield the header and each row as CSV; sets of names as JSON lists."""
+def as_json_lines(records: Iterable[Mapping[str, object]]) -> Iterator[str]:
+    """Yield each record as a line of JSON."""
+    for fields in records:
+        yield json.dumps(fields, ensure_ascii=False) + "\n"
+
+
+def as_csv(records: Iterable[Mapping[str, object]], columns: Iterable[str] = COLUMNS) -> Iterator[str]:
+    """Yield the header and each record as CSV; sets of names as JSON lists."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, ATTRIBUTES, restval="")
+    writer = csv.DictWriter(text, list(columns), restval="")
     writer.writeheader()
-    for row in rows:
-        fields = record(row)
+    for fields in records:
         writer.writerow(
             {
                 name: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value

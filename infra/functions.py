@@ -74,6 +74,8 @@ class Functions(Construct):
                 Permission(["s3:ListBucket"], buckets),
                 Permission(["s3:PutObject", "s3:AbortMultipartUpload"], storage.objects("jobs/*"), _JOBS),
                 Permission(["dynamodb:PartiQLInsert", "dynamodb:UpdateItem"], [table]),
+                # Known answers come from what earlier jobs found.
+                Permission(["dynamodb:Scan"], [table]),
             ],
             memory_size=1769,  # a whole processor
             timeout=Duration.minutes(15),
@@ -93,6 +95,7 @@ class Functions(Construct):
             ],
             memory_size=1769,
             timeout=Duration.minutes(15),
+            ephemeral_storage_size=Size.gibibytes(4),  # answers, scores and conflicts, sorted
             asynchronous=True,
         )
         publish = Permission(

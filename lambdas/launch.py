@@ -1,14 +1,17 @@
 """Launches a job: asked by whoever invokes it, or by CloudFormation as a custom resource."""
 
+import io
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
-from bulkqa import steps
+from bulkqa import SCHEMA, steps
 from bulkqa.aws.pictures import S3Pictures, download
 from bulkqa.errors import InputError
+from bulkqa.flow.plan import read_plan
 from bulkqa.jobs import exists, job_key
 from bulkqa.launch_request import read_launch_request
 from bulkqa.settings import check_job_name, timestamp
@@ -40,6 +43,7 @@ def launch(properties: Mapping[str, Any]) -> dict[str, object]:
         f"s3://{bucket}/jobs/{job}/images" if request.copy_images else None,
         keep_copies=request.copy_images and exists(job_key(job), STORE.blobs),
     )
+    plan, checks = _read(request.sample), _read(request.checks)
     with TemporaryDirectory() as folder:
         corpus = Path(folder, "corpus")
         with corpus.open("wb") as file:
@@ -52,6 +56,8 @@ def launch(properties: Mapping[str, Any]) -> dict[str, object]:
             keep=pictures.keep,
             screen=pictures.screen,
             notice=_silent,
+            plan=None if plan is None else read_plan(plan, str(request.sample), SCHEMA),
+            open_checks=None if checks is None else partial(io.BytesIO, checks),
         )
     counts = launched.counts
     metrics.add_metric("ItemsLaunched", "Count", counts.items)
@@ -62,11 +68,21 @@ def launch(properties: Mapping[str, Any]) -> dict[str, object]:
         "items": counts.items,
         "batches": launched.batches,
         "below": counts.below,
+        "left_out": counts.left_out,
         "rejected": counts.rejected,
         "rejected_file": STORE.blobs.uri(launched.rejected_key),
         "manifest": STORE.blobs.uri(launched.manifest_key),
         "again": launched.again,
-    }
+    } | ({} if launched.mixed is None else {f"checks_{k}": n for k, n in launched.mixed.to_json().items()})
+
+
+def _read(uri: str | None) -> bytes | None:
+    """Return the bytes of a small file that goes with a launch, if there is one."""
+    if uri is None:
+        return None
+    file = io.BytesIO()
+    download(_runtime.s3(), uri, file)
+    return file.getvalue()
 
 
 def _resource(kind: str, properties: Mapping[str, Any]) -> tuple[str, dict[str, object]]:

@@ -5,7 +5,8 @@ from typing import Any
 from bulkqa import SCHEMA
 from bulkqa.aws.events import put_event
 from bulkqa.jobs import job_key
-from bulkqa.steps.reporting import PAGES, REPORT, TABLE, Conclusion, PageState, conclude
+from bulkqa.steps.labeling_output import PAGES, PageState
+from bulkqa.steps.reporting import PAGE, REPORT, TABLE, Conclusion, conclude
 from lambdas import _runtime
 from lambdas._runtime import logger, metrics
 
@@ -42,7 +43,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, object] | None:
 def detail_of(done: Conclusion) -> dict[str, object]:
     """Return the detail of the event: places and numbers, no lists, so that it never grows too large."""
     items = done.report.totals.all
-    places = {"report": REPORT, "csv": TABLE, "labeling": PAGES}
+    places = {"report": REPORT, "csv": TABLE, "html": PAGE, "labeling": PAGES}
     return {
         "schema": SCHEMA,
         "job": done.job,

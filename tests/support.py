@@ -54,11 +54,23 @@ def quiet(stage: str, done: int, of: int) -> None:
     """Hears of long work and says nothing."""
 
 
-def launch(store: Store, data: bytes, keep: Keep | None = None, **settings: Any) -> steps.Launched:
+def launch(
+    store: Store, data: bytes, keep: Keep | None = None, checks: bytes | None = None, **settings: Any
+) -> steps.Launched:
     """Launch a job named `dogs`, or as the settings say, of everything there is."""
+    if checks is not None:
+        settings = {"checks_name": "checks.csv"} | settings
     known: dict[str, Any] = {"job": "dogs", "corpus_name": "corpus.csv", "minimum_confidence": 0}
     complete = JobSettings(**known | settings)
-    return steps.launch(opener(data), complete, store, created_at=CREATED, keep=keep, notice=quiet)
+    return steps.launch(
+        opener(data),
+        complete,
+        store,
+        created_at=CREATED,
+        keep=keep,
+        notice=quiet,
+        open_checks=None if checks is None else opener(checks),
+    )
 
 
 def rows_by_key(rows: Iterable[LabelRow]) -> dict[tuple[str, str], LabelRow]:

@@ -10,12 +10,18 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 # In the order of the data; each may import those before it.
-STAGES = ("records", "statistics", "corpus", "batches", "spill", "tasks", "answers", "votes", "report")
+STAGES = (
+    *("records", "statistics", "corpus", "batches", "plan", "spill", "tasks", "answers", "checks", "mixing"),
+    *("votes", "examples", "agreement", "calibration", "conflicts", "rounds", "report", "thresholds"),
+)
 
 OPEN = {"bulkqa", "bulkqa.errors", "bulkqa.settings"}
 FLOW = {f"bulkqa.flow.{stage}" for stage in STAGES}
 OF_STEPS = FLOW | OPEN | {"bulkqa.ports", "bulkqa.wire", "bulkqa.jobs"}
-PORTAL = OF_STEPS | {"bulkqa.steps", "bulkqa.rendering", "bulkqa.portal.app", "bulkqa.portal.security"}
+PORTAL = OF_STEPS | {
+    *("bulkqa.steps", "bulkqa.steps.analysis", "bulkqa.rendering", "bulkqa.report_page"),
+    *("bulkqa.portal.app", "bulkqa.portal.security"),
+}
 
 ALLOWED: dict[str, set[str]] = {
     "bulkqa": set(),
@@ -27,13 +33,18 @@ ALLOWED: dict[str, set[str]] = {
     "bulkqa.launch_request": FLOW | OPEN,
     "bulkqa.labeling_request": OPEN,
     "bulkqa.table_file": FLOW | OPEN,
+    "bulkqa.retraining": FLOW | OPEN,
     "bulkqa.rendering": FLOW | OPEN | {"bulkqa.shipped"},
+    "bulkqa.report_words": set(),
+    "bulkqa.report_page": {"bulkqa.errors", "bulkqa.shipped", "bulkqa.report_words"},
     "bulkqa.parquet": {"bulkqa.errors"},
     "bulkqa.console": FLOW | OPEN | {"bulkqa.ports"},
     "bulkqa.jobs": FLOW | OPEN | {"bulkqa.ports"},
     "bulkqa.steps": {
         f"bulkqa.steps.{name}"
         for name in (
+            "analysis",
+            "answering",
             "launching",
             "labeling",
             "labeling_jobs",
@@ -41,16 +52,28 @@ ALLOWED: dict[str, set[str]] = {
             "replaying",
             "reporting",
             "results",
+            "rounds",
         )
     },
     "bulkqa.steps.notices": {"bulkqa.ports"},
-    "bulkqa.steps.launching": OF_STEPS | {"bulkqa.steps.notices"},
+    "bulkqa.steps.launching": OF_STEPS | {"bulkqa.steps.notices", "bulkqa.steps.known_answers"},
+    "bulkqa.steps.known_answers": OF_STEPS,
     "bulkqa.steps.labeling": OF_STEPS,
+    "bulkqa.steps.planning": OF_STEPS
+    | {f"bulkqa.steps.{name}" for name in ("answering", "notices", "results")},
+    "bulkqa.steps.answering": OF_STEPS | {"bulkqa.steps.labeling"},
     "bulkqa.steps.replaying": OF_STEPS | {"bulkqa.steps.notices", "bulkqa.steps.labeling"},
     "bulkqa.steps.results": OF_STEPS,
+    "bulkqa.steps.rounds": OF_STEPS
+    | {f"bulkqa.steps.{name}" for name in ("launching", "notices", "results")},
     "bulkqa.steps.labeling_jobs": OF_STEPS | {"bulkqa.labeling_request"},
     "bulkqa.steps.publishing": OF_STEPS | {"bulkqa.shipped"},
-    "bulkqa.steps.reporting": OF_STEPS | {"bulkqa.steps.results"},
+    "bulkqa.steps.labeling_output": OF_STEPS,
+    "bulkqa.steps.analysis": OF_STEPS
+    | {f"bulkqa.steps.{name}" for name in ("answering", "labeling_output", "results", "rounds")},
+    "bulkqa.steps.reporting": OF_STEPS
+    | {"bulkqa.report_page"}
+    | {f"bulkqa.steps.{name}" for name in ("analysis", "labeling_output", "results")},
     "bulkqa.portal": set(),
     "bulkqa.portal.security": OPEN,
     "bulkqa.portal.server": OPEN,

@@ -171,13 +171,22 @@ def test_report_goes_into_a_file(job: str, tmp_path: Path) -> None:
     assert bulkqa("report", job, "-o", "no/such/folder/x").code == 2
 
 
+def of_rows(report: dict[str, Any]) -> dict[str, Any]:
+    """A job's report as its rows alone give it: they name reviewers by job, and do not have their answers."""
+    unknown = {"pages": None, "median_seconds": None}
+    reviewers = [
+        {**one, "reviewer": f"{report['job']}/{one['reviewer']}", **unknown} for one in report["reviewers"]
+    ]
+    return {**report, "job": None, "reviewers": reviewers}
+
+
 def test_an_export_reports_as_its_job_does(job: str, tmp_path: Path) -> None:
     """A job's exported rows, CSV or JSON Lines, give the job's own report."""
     answer(job, 1, True, None)
     of_job = bulkqa("report", job, "--format", "json").json
     for form in ("csv", "jsonl"):
         assert bulkqa("export", job, "--format", form, "-o", f"rows.{form}").code == 0
-        assert bulkqa("report", f"rows.{form}", "--format", "json").json == {**of_job, "job": None}
+        assert bulkqa("report", f"rows.{form}", "--format", "json").json == of_rows(of_job)
 
 
 def test_export_can_be_narrowed(job: str) -> None:
@@ -263,7 +272,7 @@ def test_every_command_explains_itself() -> None:
     """--help and --version answer for all commands."""
     runner = CliRunner()
     assert "bulkqa 0." in runner.invoke(app, ["--version"]).output
-    for name in ("demo", "launch", "serve", "status", "report", "replay", "export"):
+    for name in ("demo", "launch", "serve", "status", "report", "replay", "export", "relabel", "adjudicate"):
         result = runner.invoke(app, [name, "--help"])
         assert result.exit_code == 0
         assert "Usage" in result.output
@@ -276,7 +285,7 @@ def test_parquet_is_read_as_a_corpus_and_as_rows(job: str, tmp_path: Path) -> No
     bulkqa("export", job, "--format", "jsonl", "-o", "rows.jsonl")
     duckdb.execute("COPY (SELECT * FROM 'rows.jsonl') TO 'rows.parquet' (FORMAT parquet)")
     of_job = bulkqa("report", job, "--format", "json").json
-    assert bulkqa("report", "rows.parquet", "--format", "json").json == {**of_job, "job": None}
+    assert bulkqa("report", "rows.parquet", "--format", "json").json == of_rows(of_job)
     corpus = "SELECT s3_image_url AS image, label, confidence FROM 'rows.jsonl'"
     duckdb.execute(f"COPY ({corpus}) TO 'corpus.parquet' (FORMAT parquet)")
     launched = bulkqa("launch", "corpus.parquet", "--job", "parquet", "--format", "json").json
@@ -311,3 +320,40 @@ def test_status_can_be_watched_until_all_is_done(job: str) -> None:
     answer(job, 1, True, True)
     run = bulkqa("status", job, "--watch")
     assert (run.code, "2/2" in run.out) == (0, True)
+
+
+KNOWN = "image,label\n" + "".join(f"k{number}.jpg,{'Dog' if number % 2 else 'Cat'}\n" for number in range(8))
+
+
+def test_launch_with_known_answers(corpus: str, tmp_path: Path) -> None:
+    """Known answers of a file are mixed in, and the launch says how many; pages without any are named."""
+    (tmp_path / "known.csv").write_text(KNOWN)
+    known = ("--check-rate", "0.4", "--checks", "known.csv", "--batch-size", "5")
+    run = bulkqa("launch", corpus, "--job", "pets", *known, "--format", "json")
+    assert run.code == 0
+    checks = run.json["checks"]
+    assert checks["wrong"] + checks["right"] >= checks["pages"] == checks["wanted"] >= 1
+    assert (run.json["items"], checks["rejected"]) == (3, 0)
+    assert "known-answer items" in bulkqa("launch", corpus, "--job", "pets", *known).out
+    (tmp_path / "birds.jsonl").write_text('{"image": "k.jpg", "label": "Bird", "wrong_for": ["Fox"]}\n')
+    short = bulkqa("launch", corpus, "--job", "few", *known[:3], "birds.jsonl", *known[4:])
+    assert short.code == 0
+    assert "not enough, 0 of" in short.out
+    assert json.loads(bulkqa("launch", corpus, "--job", "none", "--format", "json").out)["checks"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--check-rate", "0.1"], "no item of an earlier job"),
+        (["--checks", "corpus.csv"], "need a check rate"),
+        (["--check-rate", "0.6", "--checks", "corpus.csv"], "check rate 0.6"),
+        (["--check-rate", "0.1", "--checks", "nowhere.csv"], "nowhere.csv"),
+        (["--check-rate", "often"], "--check-rate"),
+    ],
+)
+def test_known_answers_that_cannot_be_used(corpus: str, arguments: list[str], named: str) -> None:
+    """A rate without known answers, known answers without a rate, or a bad one of them is exit 2."""
+    run = bulkqa("launch", corpus, "--job", "pets", *arguments)
+    assert (run.code, run.out) == (2, "")
+    assert named in run.err

@@ -15,7 +15,8 @@ from bulkqa.errors import BulkqaError, InputError
 from bulkqa.flow.votes import Key, LabelRow
 from bulkqa.local.blobs import LocalBlobs
 from bulkqa.ports import Store
-from bulkqa.steps.reporting import PROBLEMS, Conclusion, PageState
+from bulkqa.steps.labeling_output import PROBLEMS, PageState
+from bulkqa.steps.reporting import Conclusion
 from tests.support import corpus_of, launch, local_store, quiet
 from tests.test_cli import bulkqa
 
@@ -126,17 +127,62 @@ def test_every_page_is_accounted_for(job: Job) -> None:
     }
 
 
+def as_printed(job: Job) -> Any:
+    """Check that the files of the report are, byte by byte, what the command prints; return the document."""
+    for form in ("json", "csv", "html"):
+        run = bulkqa("report", "dogs", "--home", str(job.home), "--format", form, "-o", f"printed.{form}")
+        assert run.code == 0
+        assert job.store.blobs.read(f"jobs/dogs/report/report.{form}") == Path(f"printed.{form}").read_bytes()
+    return job.written("report.json")
+
+
 def test_the_report_is_the_commands(job: Job) -> None:
-    """report.json and report.csv hold, byte by byte, what `bulkqa report` prints."""
+    """report.json, report.csv and report.html hold, byte by byte, what `bulkqa report` prints."""
     job.answer(0, 1, 4)
     job.output(FIRST, dict.fromkeys((0, 1, 4), LABELLED))
     tally = job.end().report.totals.all
     assert (tally.total, tally.confirmed, tally.disconfirmed, tally.unreviewed) == (12, 4, 2, 6)
-    for form in ("json", "csv"):
-        run = bulkqa("report", "dogs", "--home", str(job.home), "--format", form, "-o", f"printed.{form}")
-        assert run.code == 0
-        assert job.store.blobs.read(f"jobs/dogs/report/report.{form}") == Path(f"printed.{form}").read_bytes()
-    assert [band["band"] for band in job.written("report.json")["totals"]["bands"]] == [[80, 90], [90, 100]]
+    assert [band["band"] for band in as_printed(job)["totals"]["bands"]] == [[80, 90], [90, 100]]
+
+
+def test_every_item_is_accounted_for(job: Job) -> None:
+    """An item is reviewed, or its page failed, expired or is missing; so it stays when the output is gone."""
+    job.answer(0, 1)
+    job.output(FIRST, {0: LABELLED, 1: "expired", 2: "expired", 3: "ClientError: x", 4: LABELLED})
+    job.end()
+    fates = {
+        "reviewed": 4,
+        "split": 0,
+        "cannot_judge": 0,
+        "failed": 2,
+        "expired": 2,
+        "missing": 4,
+        "waiting": 0,
+    }
+    expected = {"items": 12, **fates, "relabelled": 0}
+    assert as_printed(job)["reconciliation"] == expected
+    # Ground Truth's output is deleted after a time.
+    output = job.home / jobs.output_manifest_key(FIRST)
+    output.unlink()
+    assert as_printed(job)["reconciliation"] == expected
+
+
+def test_an_end_without_output_leaves_nothing_waiting(job: Job) -> None:
+    """Before a labeling job has ended items wait; after one that failed and left nothing they are missing."""
+    before = json.loads(bulkqa("report", "dogs", "--home", str(job.home), "--format", "json").out)
+    assert (before["reconciliation"]["waiting"], before["reconciliation"]["missing"]) == (12, 0)
+    job.store.blobs.write(jobs.labeling_job_key(FIRST), b"{}")
+    job.end(status="Failed")
+    after = as_printed(job)["reconciliation"]
+    assert (after["waiting"], after["missing"]) == (0, 12)
+
+
+def test_what_became_of_pages_can_be_read(job: Job) -> None:
+    """A file of the pages' states that is none is named."""
+    job.store.blobs.write("jobs/dogs/report/labeling.json", b'{"not_reviewed": [{"page": 1}]}')
+    run = bulkqa("report", "dogs", "--home", str(job.home))
+    assert (run.code, run.out) == (2, "")
+    assert "report/labeling.json" in run.err
 
 
 def test_the_same_event_again_writes_the_same(job: Job) -> None:

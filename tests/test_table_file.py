@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -11,8 +12,18 @@ from hypothesis import strategies as st
 
 from bulkqa.errors import InputError
 from bulkqa.flow.records import Rejected
+from bulkqa.flow.rounds import Final, How
 from bulkqa.flow.votes import LabelRow, Outcome
-from bulkqa.table_file import ATTRIBUTES, as_csv, as_json_lines, read_rows, record
+from bulkqa.table_file import (
+    ATTRIBUTES,
+    COLUMNS,
+    FINAL_COLUMNS,
+    as_csv,
+    as_json_lines,
+    exported,
+    read_rows,
+    record,
+)
 
 quick = settings(max_examples=40, deadline=None)
 
@@ -80,17 +91,34 @@ def test_record() -> None:
     }
 
 
+def test_an_export_says_job_and_voters() -> None:
+    """Beside its attributes a row has its job, all its voters, and what is known in the end."""
+    mine = {"job": "dogs", "voters": ["dogs/ana", "dogs/ben", "dogs/eve"], "schema": 1}
+    assert exported(ROW, "dogs") == record(ROW) | mine
+    final = exported(ROW, "dogs", Final("Wolf", How.RELABELLED, "r1"))
+    assert final == record(ROW) | mine | {"final_label": "Wolf", "how": "relabelled", "decided_in": "r1"}
+    assert exported(ROW, "dogs", Final(None, How.UNRESOLVED)).keys() - final.keys() == set()
+    assert set(final) - set(COLUMNS) == set(FINAL_COLUMNS) - set(COLUMNS)
+    assert list(COLUMNS)[: len(ATTRIBUTES)] == list(ATTRIBUTES)
+
+
+def test_a_row_of_a_file_has_its_only_job() -> None:
+    """Without a job of its own an export takes the row's, where it has one alone."""
+    assert "job" not in exported(ROW, None)
+    assert exported(ROW._replace(jobs=frozenset({"dogs"})), None)["job"] == "dogs"
+
+
 def test_csv_has_header_and_lists() -> None:
     """CSV has the header always, and sets of names as JSON lists."""
-    assert "".join(as_csv([])).splitlines() == [",".join(ATTRIBUTES)]
-    (found,) = csv.DictReader(io.StringIO("".join(as_csv([ROW]))))
+    assert "".join(as_csv([])).splitlines() == [",".join(COLUMNS)]
+    (found,) = csv.DictReader(io.StringIO("".join(as_csv([exported(ROW, "dogs")]))))
     assert found["ConfirmedBy"] == '["dogs/ana", "dogs/ben"]'
     assert (found["CannotJudgeBy"], found["source"], found["WorkerCannotJudgeCount"]) == ("", "", "0")
 
 
 def test_json_lines_are_records() -> None:
     """JSON Lines have one record a line, non-ASCII text as it is."""
-    line, other = as_json_lines([ROW, LabelRow(("犬.jpg", "犬"), 80.0)])
+    line, other = as_json_lines(map(record, [ROW, LabelRow(("犬.jpg", "犬"), 80.0)]))
     assert json.loads(line) == record(ROW)
     assert line.endswith("}\n")
     assert '"犬.jpg"' in other
@@ -124,20 +152,83 @@ described = st.builds(
 @given(st.lists(described, max_size=4))
 def test_csv_reads_back(rows: Sequence[LabelRow]) -> None:
     """What is written as CSV reads back as the same rows."""
-    assert read("".join(as_csv(rows))) == rows
+    assert read("".join(as_csv(exported(row, "dogs") for row in rows))) == rows
 
 
 @quick
 @given(st.lists(described, min_size=1, max_size=4))
 def test_json_lines_read_back(rows: Sequence[LabelRow]) -> None:
     """What is written as JSON Lines reads back as the same rows."""
-    assert read("".join(as_json_lines(rows))) == rows
+    assert read("".join(as_json_lines(exported(row, "dogs") for row in rows))) == rows
 
 
 def test_carriage_return_reads_back() -> None:
     """A label with a carriage return is written as CSV so that it reads back."""
     row = LabelRow(("a.jpg", "Dog\rCat"), 80.0)
-    assert read("".join(as_csv([row]))) == [row]
+    assert read("".join(as_csv([record(row)], ATTRIBUTES))) == [row]
+
+
+# What DynamoDB exports.
+
+
+def dynamodb_line(row: LabelRow, **more: object) -> str:
+    """A row as DynamoDB exports it: what it does not have is absent, and numbers are texts."""
+    item: dict[str, object] = {
+        name: {"SS": value}
+        if isinstance(value, list)
+        else {"S": value}
+        if isinstance(value, str)
+        else {"N": repr(value)}
+        for name, value in record(row).items()
+    }
+    return json.dumps({"Item": item | more}) + "\n"
+
+
+@quick
+@given(st.lists(described, min_size=1, max_size=4))
+def test_a_dynamodb_export_reads_back(rows: Sequence[LabelRow]) -> None:
+    """The lines of a DynamoDB export read as the rows they were; revisions are left aside."""
+    assert read("".join(dynamodb_line(row, **{"rev:dogs/ana": {"N": "2"}}) for row in rows)) == rows
+
+
+def test_a_dynamodb_export_as_boto3_has_it() -> None:
+    """What boto3 makes of a row's values for DynamoDB is read."""
+    serializer = pytest.importorskip("boto3.dynamodb.types").TypeSerializer()
+    row = {
+        "s3_image_url": "a.jpg",
+        "label": "Dog",
+        "confidence": Decimal("85.5"),
+        "WorkerConfirmCount": 1,
+        "ConfirmedBy": {"dogs/ana"},
+        "model": None,
+    }
+    item = {name: serializer.serialize(value) for name, value in row.items()}
+    assert read(json.dumps({"Item": item}, default=list) + "\n") == [
+        LabelRow(("a.jpg", "Dog"), 85.5, confirms=1, confirmed_by=frozenset({"dogs/ana"}))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"confidence": {"S": "85"}}, "confidence is no such attribute"),
+        ({"confidence": {"N": 85}}, "confidence is no such attribute"),
+        ({"confidence": {"N": "85", "S": "85"}}, "confidence is no such attribute"),
+        ({"confidence": 85}, "confidence is no such attribute"),
+        ({"confidence": {"N": "850"}}, "confidence 850 is outside 0-100"),
+        ({"label": {"NULL": True}}, "the label is empty"),
+        ({"ConfirmedBy": {"L": [{"S": "dogs/ana"}]}}, "ConfirmedBy is no such attribute"),
+        ({"ConfirmedBy": {"SS": [1]}}, "ConfirmedBy is not a list of names"),
+        ({"WorkerConfirmCount": {"N": "-1"}}, "WorkerConfirmCount '-1' is not a count"),
+    ],
+)
+def test_bad_row_of_a_dynamodb_export(changes: dict[str, object], words: str) -> None:
+    """A row that cannot be used is rejected with line and reason, and the rows around it come."""
+    good = LabelRow(("a.jpg", "Dog"), 85.0)
+    first, found, last = read(dynamodb_line(good) + dynamodb_line(good, **changes) + dynamodb_line(good))
+    assert isinstance(found, Rejected)
+    assert (found.line, words in found.reason) == (2, True)
+    assert first == last == good
 
 
 # Tables from elsewhere.

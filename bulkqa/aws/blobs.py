@@ -60,7 +60,9 @@ class S3Blobs:
     def write(self, key: str, data: bytes) -> None:
         """See `Blobs.write`."""
         check_key(key)
-        self._call(key, self._client.put_object, Body=data)
+        # A page that the console opens, and does not offer as a file.
+        kind = {"ContentType": "text/html; charset=utf-8"} if key.endswith(".html") else {}
+        self._call(key, self._client.put_object, Body=data, **kind)
 
     def write_file(self, key: str, source: BinaryIO) -> None:
         """See `Blobs.write_file`. At most 16 MiB are held at once; the source need not be seekable."""

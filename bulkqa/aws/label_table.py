@@ -202,6 +202,8 @@ class DynamoLabelTable:
 
     def _upsert(self, item: Item, origin: Origin) -> None:
         """Make the row as launched, or set what a launch sets in the row that is there."""
+        if origin.source is not None and self._join(item, origin):
+            return
         sets: Attributes = {"confidence": {"N": _number(item.confidence)}, **_texts(origin)}
         removes = sorted({"model", "source"} - sets.keys())
         expression = (
@@ -223,6 +225,20 @@ class DynamoLabelTable:
             )
         except _Refused:  # a row from elsewhere that does not tell its age; nor shall we
             self._update(item[:2], expression.format(""), None, names, values)
+
+    def _join(self, item: Item, origin: Origin) -> bool:
+        """Add the job to the row that is there, and nothing else; return False if there is none."""
+        try:
+            self._update(
+                item[:2],
+                "ADD #jobs :jobs",
+                "attribute_exists(s3_image_url)",
+                {"#jobs": "jobs"},
+                {":jobs": {"SS": [origin.job]}},
+            )
+        except _Refused:
+            return False
+        return True
 
     # Votes.
 

@@ -4,11 +4,14 @@
     options     what several commands are told in the same way
     places      where the jobs are: the adapters, on this machine or on AWS
     output      where results go
+    planning    plan
     launching   launch
     reviewing   demo, serve, status
     sources     what a report or an export is made of
     results     report, replay
+    deciding    thresholds
     exporting   export
+    rounds      relabel, adjudicate
     labeling    job start, job status, job stop
     checking    doctor
 
@@ -20,7 +23,17 @@ import traceback
 from typing import NoReturn
 
 from bulkqa import console
-from bulkqa.cli import checking, exporting, labeling, launching, results, reviewing  # noqa: F401  each adds its commands
+from bulkqa.cli import (  # noqa: F401  each adds its commands
+    checking,
+    deciding,
+    exporting,
+    labeling,
+    launching,
+    planning,
+    results,
+    reviewing,
+    rounds,
+)
 from bulkqa.cli.app import app
 from bulkqa.errors import BulkqaError
 

@@ -1,8 +1,10 @@
 """`bulkqa launch`."""
 
 import json
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -12,6 +14,7 @@ from bulkqa.cli.options import DEFAULT_HOME, Bucket, Home, Stack, Table, TableOr
 from bulkqa.cli.output import print_json
 from bulkqa.cli.places import image_root_of, local_copy, now, open_store, pictures_of
 from bulkqa.errors import InputError
+from bulkqa.flow.plan import read_plan
 from bulkqa.flow.report import read_bands
 from bulkqa.settings import JobSettings
 
@@ -42,6 +45,19 @@ def launch(
     bands: Annotated[str, typer.Option(help="Bounds of the report's bands.")] = "80,85,90,95,100",
     reviewers: Annotated[int, typer.Option(help="Reviews of each page, 1 to 9.")] = 1,
     seed: Annotated[int, typer.Option(help="Shuffles the pictures.")] = 0,
+    check_rate: Annotated[
+        float, typer.Option(help="Share of known-answer items among a page's pictures, 0 to 0.5.")
+    ] = 0,
+    checks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Known answers (image, true label), here or as s3://...; without it, those of earlier jobs.",
+        ),
+    ] = None,
+    sample: Annotated[
+        Path | None, typer.Option(metavar="PLAN", help="Launch what a file of bulkqa plan says, not all.")
+    ] = None,
     format: Annotated[TableOrJson, typer.Option()] = TableOrJson.table,
 ) -> None:
     """Start a job: read a corpus and make pages of it."""
@@ -54,14 +70,18 @@ def launch(
         bands=read_bands(bands),
         reviewers=reviewers,
         seed=seed,
+        check_rate=check_rate,
+        checks_name=None if checks is None else checks.rpartition("/")[2],
         image_root=image_root_of(images),
         guideline=None if guideline is None else _read_text(guideline),
         examples=None if examples is None else _read_examples(examples),
         host="ground-truth" if on_aws else "portal",
     )
+    plan = None if sample is None else read_plan(_read_text(sample), sample.name, SCHEMA)
     with (
         open_store(home, stack, bucket, table) as store,
         local_copy(corpus) as path,
+        nullcontext() if checks is None else local_copy(checks) as checks_path,
         console.progress_bar() as notice,
     ):
         keep, screen = pictures_of(store, settings, on_aws, None if bucket else stack, copy_images)
@@ -74,9 +94,15 @@ def launch(
             screen=screen,
             notice=notice,
             lines=parquet.lines if parquet.is_parquet(path) else iter,
+            plan=plan,
+            open_checks=None if checks_path is None else _opener(checks_path),
         )
         rejected = store.blobs.uri(launched.rejected_key) if on_aws else str(home / launched.rejected_key)
     print_launched(launched, rejected, format)
+
+
+def _opener(path: Path) -> Callable[[], BinaryIO]:
+    return lambda: path.open("rb")
 
 
 def _read_text(path: Path) -> str:
@@ -116,8 +142,10 @@ def print_launched(launched: steps.Launched, rejected_file: str, format: TableOr
                 "labels": dict(sorted(counts.of_label.items())),
                 "batches": launched.batches,
                 "below": counts.below,
+                "left_out": counts.left_out,
                 "rejected": counts.rejected,
                 "rejected_file": rejected_file,
+                "checks": None if launched.mixed is None else launched.mixed.to_json(),
                 "again": launched.again,
             }
         )
@@ -130,5 +158,16 @@ def print_launched(launched: steps.Launched, rejected_file: str, format: TableOr
     )
     if counts.below:
         console.out.print(f"Left out {counts.below} below the minimum confidence.", soft_wrap=True)
+    if counts.left_out:
+        console.out.print(f"Left out {counts.left_out} that are not in the plan's sample.", soft_wrap=True)
     if counts.rejected:
         console.out.print(f"Rejected {counts.rejected} rows, listed in {rejected_file}.", soft_wrap=True)
+    if launched.mixed is not None:
+        short = launched.mixed.pages < launched.mixed.wanted
+        style = "yellow" if short else None
+        console.out.print(launched.mixed.sentence, soft_wrap=True, markup=False, style=style)
+        if launched.mixed.rejected:
+            console.out.print(
+                f"Rejected {launched.mixed.rejected} known answers, listed in {rejected_file}.",
+                soft_wrap=True,
+            )

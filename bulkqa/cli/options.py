@@ -23,13 +23,17 @@ class ReportFormat(StrEnum):
     table = "table"
     json = "json"
     csv = "csv"
+    html = "html"
 
 
 class RowFormat(StrEnum):
-    """Formats of a file of rows."""
+    """Formats of an export."""
 
     csv = "csv"
     jsonl = "jsonl"
+    parquet = "parquet"
+    manifest = "manifest"
+    imagefolder = "imagefolder"
 
 
 Home = Annotated[
@@ -43,6 +47,10 @@ Bucket = Annotated[str | None, typer.Option(metavar="NAME", help="Work on AWS, i
 Table = Annotated[str | None, typer.Option(metavar="NAME", help="The label table beside --bucket.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write to this file.")]
 Source = Annotated[
-    str, typer.Argument(metavar="SOURCE", help="A job, or a file of label-table rows (CSV or JSON Lines).")
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A job, or a file of label-table rows: CSV, JSON Lines, Parquet, DynamoDB export.",
+    ),
 ]
 Port = Annotated[int | None, typer.Option(help="Port to listen on.  [default: 8765, or a free one]")]

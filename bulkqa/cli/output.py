@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -29,15 +30,32 @@ def written(output: Path | None) -> Iterator[IO[str]]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit from None
         return
+    with placed(output) as new, new.open("w", encoding="utf-8", newline="") as file:
+        yield file
+
+
+@contextmanager
+def placed(output: Path) -> Iterator[Path]:
+    """Give a path beside `output`: the file or folder made there takes its place when it is whole."""
     new = output.with_name(f".{output.name}.new")
     try:
-        with new.open("w", encoding="utf-8", newline="") as file:
-            yield file
+        yield new
         new.replace(output)
     except OSError as error:
         raise InputError(f"{output}: cannot be written: {error}") from None
     finally:
-        new.unlink(missing_ok=True)
+        if new.is_dir():
+            shutil.rmtree(new, ignore_errors=True)
+        else:
+            new.unlink(missing_ok=True)
+
+
+def write_binary(path: Path) -> None:
+    """Copy a file to standard output, unless that is a terminal."""
+    if sys.stdout.isatty():
+        raise InputError("this is no text to be shown: name a file with -o")
+    with path.open("rb") as file:
+        shutil.copyfileobj(file, sys.stdout.buffer)
 
 
 def write(texts: Iterable[str], output: Path | None) -> None:

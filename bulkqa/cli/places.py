@@ -1,5 +1,6 @@
 """Where the jobs are: builds the adapters, on this machine or on AWS, and the portal over them."""
 
+import shutil
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -7,7 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from bulkqa import jobs
 from bulkqa.errors import BulkqaError, InputError
@@ -16,7 +17,7 @@ from bulkqa.flow.records import Rejected
 from bulkqa.local.blobs import LocalBlobs
 from bulkqa.local.database import Database
 from bulkqa.local.label_table import LocalLabelTable
-from bulkqa.local.pictures import find_in, picture
+from bulkqa.local.pictures import SCHEME, find_in, picture
 from bulkqa.local.secret import secret_in
 from bulkqa.local.task_queue import LocalTaskQueue
 from bulkqa.ports import LabelingService, Store
@@ -163,8 +164,55 @@ def pictures_of(
     return pictures.keep, pictures.screen
 
 
+def picture_files(root: str | None) -> Callable[[str], tuple[Path, str] | None]:
+    """Return what finds the file and media type of a picture below `root`, a folder of this machine.
+
+    It gives None for a reference that names no such picture, and raises as `picture` does.
+    """
+    folder = None if root is None or root.startswith("s3://") else Path(root)
+
+    def find(reference: str) -> tuple[Path, str] | None:
+        if folder is None or not reference.startswith(SCHEME):
+            return None
+        return picture(folder, reference.removeprefix(SCHEME))
+
+    return find
+
+
+def fetcher(root: str | None, on_aws: bool) -> tuple[Callable[[str, BinaryIO], None], Callable[..., Any]]:
+    """Return what writes a picture's bytes to a file, and a `map` for many pictures."""
+    folder = None if root is None or root.startswith("s3://") else Path(root)
+
+    def fetch_local(image: str, file: BinaryIO) -> None:
+        if not image.startswith(SCHEME) or folder is None:
+            raise InputError(f"{image!r} does not lie in a folder of this machine that is known")
+        with picture(folder, image.removeprefix(SCHEME))[0].open("rb") as found:
+            shutil.copyfileobj(found, file)
+
+    if not on_aws:
+        return fetch_local, map
+    with needs_aws():
+        from bulkqa.aws.calls import Threads
+        from bulkqa.aws.clients import make_client
+        from bulkqa.aws.pictures import download
+    client = make_client("s3")
+
+    def fetch(image: str, file: BinaryIO) -> None:
+        if image.startswith("s3://"):
+            download(client, image, file)
+        else:
+            fetch_local(image, file)
+
+    return fetch, Threads().map
+
+
 def local_portal(
-    store: Store, home: Path, reviewers: tuple[str, ...], sock: socket.socket, host: str
+    store: Store,
+    home: Path,
+    reviewers: tuple[str, ...],
+    sock: socket.socket,
+    host: str,
+    results: bool = False,
 ) -> "Portal":
     """Return the portal of the embedded default."""
     from bulkqa.portal.app import Portal
@@ -178,6 +226,7 @@ def local_portal(
         reviewers=reviewers,
         signatures=Signatures(secret_in(home)),
         origins=origins(sock, host),
+        results=results,
     )
 
 

@@ -1,9 +1,7 @@
 """`bulkqa report` and `replay`."""
 
-import csv
-import io
 import json
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,10 +20,13 @@ from bulkqa.cli.options import (
     TableOrJson,
 )
 from bulkqa.cli.output import print_json, write, written
-from bulkqa.cli.places import open_store
-from bulkqa.cli.sources import rows_of
-from bulkqa.flow.report import Report, as_json, as_table, read_bands, tabulate
+from bulkqa.cli.places import open_store, picture_files
+from bulkqa.cli.sources import is_file, rows_of
+from bulkqa.errors import InputError
+from bulkqa.flow.examples import CellExamples
+from bulkqa.flow.report import read_bands
 from bulkqa.ports import Notice, Store
+from bulkqa.steps.analysis import as_csv, as_json
 
 
 @app.command()
@@ -41,24 +42,42 @@ def report(
     published: Annotated[
         bool, typer.Option("--published", help="Print empty bands as 0.00% and count them in the average.")
     ] = False,
+    final: Annotated[
+        bool, typer.Option("--final", help="Let the decisions of the job's adjudications override its votes.")
+    ] = False,
     format: Annotated[ReportFormat, typer.Option()] = ReportFormat.table,
     output: Output = None,
 ) -> None:
-    """Print how right each label is at each confidence."""
+    """Print how right each label is at each confidence; as html, a page with the pictures behind it."""
     wanted = None if bands is None else read_bands(bands)
-    with rows_of(source, lambda: open_store(home, stack, bucket, table)) as (rows, job, job_bands):
-        tallied = tabulate(rows, wanted or job_bands)
-    if format is ReportFormat.table and output is None:
-        console.print_report(tallied, job or source, published=published)
-    elif format is ReportFormat.table:
-        with written(output) as file:
-            console.print_report(tallied, job or source, file, published)
-    elif format is ReportFormat.json:
-        write(
-            [json.dumps(as_json(tallied, job, SCHEMA, published), ensure_ascii=False, indent=1), "\n"], output
-        )
+    image_root = None
+    if is_file(source):
+        if final:
+            raise InputError(f"{source}: --final needs a job: a file does not say which jobs adjudicate it")
+        with rows_of(source, lambda: open_store(home, stack, bucket, table)) as (rows, _, usual):
+            examples = CellExamples(wanted or usual)
+            see = examples.add if format is ReportFormat.html else None
+            analysis = steps.analyse_rows(rows, wanted or usual, see)
     else:
-        write(_csv_lines(tallied, published), output)
+        with open_store(home, stack, bucket, table) as store:
+            settings = jobs.settings_of(source, store.blobs)
+            image_root = settings.image_root
+            examples = CellExamples(wanted or settings.bands)
+            see = examples.add if format is ReportFormat.html else None
+            analysis = steps.analyse_job(source, store, wanted, final=final, see=see)
+    if format is ReportFormat.table:
+        with written(output) as file:
+            console.print_report(analysis.report, analysis.job or source, file, published)
+            console.print_quality(as_json(analysis), file)
+    elif format is ReportFormat.html:
+        from bulkqa.report_page import Embedded, render_report  # the template engine, only where it draws
+
+        document = as_json(analysis, published) | {"examples": examples.as_json()}
+        write([render_report(document, Embedded(picture_files(image_root)), Path(source).name)], output)
+    elif format is ReportFormat.json:
+        write([json.dumps(as_json(analysis, published), ensure_ascii=False, indent=1), "\n"], output)
+    else:
+        write(as_csv(analysis, published), output)
 
 
 @app.command()
@@ -116,10 +135,3 @@ def _check_votes(job: str, store: Store, format: TableOrJson, notice: Notice) ->
     for one in found:
         console.out.print(f"{one.key[0]}  {one.key[1]}  {one.voter}  {one.decision}", soft_wrap=True)
     console.err.print(f"Job {job}: {len(found)} votes without an answer.")
-
-
-def _csv_lines(table: Report, published: bool) -> Iterator[str]:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerows(as_table(table, SCHEMA, published))
-    yield text.getvalue()

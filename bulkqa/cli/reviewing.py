@@ -53,6 +53,9 @@ def serve(
     reviewer: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Who may review; repeat it.  [default: reviewer]")
     ] = None,
+    results: Annotated[
+        bool, typer.Option("--results", help="Show the results too, under a link that is not for reviewers.")
+    ] = False,
 ) -> None:
     """Open the review portal, and print each reviewer's link."""
     from bulkqa.portal.app import create_app
@@ -61,7 +64,7 @@ def serve(
     if host not in LOOPBACK and not reviewer:
         raise InputError(f"listening on {host} lets others in: name each reviewer with --reviewer")
     with local_store(home) as store, listening(host, port) as sock:
-        portal = local_portal(store, home, tuple(reviewer or ("reviewer",)), sock, host)
+        portal = local_portal(store, home, tuple(reviewer or ("reviewer",)), sock, host, results)
         for job in jobs.all_jobs(store.blobs):
             pending = steps.count_pending(job.job, store)
             if pending.recorded.counted:
@@ -69,6 +72,9 @@ def serve(
         if host not in LOOPBACK:
             console.err.print("Plain HTTP: whoever can listen on the network can read along.", style="yellow")
         print_links(portal)
+        if results:
+            console.err.print("Link to the results, not for reviewers:")
+            typer.echo(portal.results_link)
         serve_app(create_app(portal), sock)
 
 

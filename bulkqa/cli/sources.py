@@ -1,9 +1,12 @@
 """A SOURCE as it is named on the command line: a job, or a file of label-table rows."""
 
+import gzip
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from bulkqa import console, jobs, parquet, steps, table_file
 from bulkqa.errors import InputError
@@ -18,21 +21,43 @@ def rows_of(
     source: str, opened: Callable[[], AbstractContextManager[Store]]
 ) -> Iterator[tuple[Iterable[LabelRow], str | None, Bands]]:
     """Open a SOURCE: its rows, its job if it is one, and its bands."""
-    if _is_file(source):
-        path = Path(source)
-        if not path.is_file():
-            raise InputError(f"{source}: no such file")
-        with path.open("rb") as file:
-            lines = parquet.lines(file) if parquet.is_parquet(path) else file
-            yield _usable(table_file.read_rows(lines, path.name), path.name), None, PUBLISHED_BANDS
+    if is_file(source):
+        with rows_of_file(Path(source)) as rows:
+            yield rows, None, PUBLISHED_BANDS
     else:
         with opened() as store:
             settings = jobs.settings_of(source, store.blobs)
             yield steps.job_rows(source, store), source, settings.bands
 
 
-def _is_file(source: str) -> bool:
-    """A job's name has no dot and no separator, so whatever has one is a file."""
+@contextmanager
+def rows_of_file(path: Path) -> Iterator[Iterable[LabelRow]]:
+    """Open a file of label-table rows: CSV, JSON Lines, either of them compressed with gzip, or Parquet."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    with path.open("rb") as file:
+        if parquet.is_parquet(path):
+            lines: Iterable[bytes] = parquet.lines(file)
+        else:
+            zipped = file.peek(len(_GZIP))[: len(_GZIP)] == _GZIP
+            lines = _unzipped(file, path.name) if zipped else file
+        yield _usable(table_file.read_rows(lines, path.name), path.name)
+
+
+_GZIP = b"\x1f\x8b"
+
+
+def _unzipped(file: BinaryIO, name: str) -> Iterator[bytes]:
+    """Yield the lines of a compressed file, of several one after the other too."""
+    try:
+        with gzip.open(file) as lines:
+            yield from lines
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{name}: not readable as gzip: {error}") from None
+
+
+def is_file(source: str) -> bool:
+    """Say whether a name is a file's: a job's has no dot and no separator."""
     return any(mark in source for mark in "./\\") or (os.sep in source)
 
 

@@ -1,7 +1,13 @@
 """The domain, one file a stage, in the order of the data.
 
-    corpus -> batches -> tasks -> (review page) -> answers -> votes -> label table -> report
+    corpus -> batches -> tasks -> (review page) -> answers -> votes -> label table -> report -> thresholds
 
-Pure functions on frozen dataclasses, standard library only. Beside the stages stand `records` (reading
+    plan            before a page is shown: which part of a corpus to review
+    checks, mixing  known-answer items: on which pages they stand, and what reviewers made of them
+    rounds          what a next round asks, and an image's final label
+    agreement, calibration, conflicts, examples
+                    what a report says beside its table
+
+Pure functions on named tuples, standard library only. Beside the stages stand `records` (reading
 rows of text) and `statistics`; a stage imports only these, earlier stages and `bulkqa.errors`.
 """

@@ -8,13 +8,16 @@ item alone; the others count.
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bulkqa.flow.records import printable
-from bulkqa.flow.tasks import item_name, item_number
+from bulkqa.flow.tasks import TaskItem, item_name, item_number
 
 META = "meta"
 """The page's own notes (times, order shown): text that is kept with the answer and is no decision."""
+
+LONGEST = 86_400.0
+"""Seconds that a page is believed to have been open at most: a day."""
 
 
 class Decision(StrEnum):
@@ -48,6 +51,23 @@ class Answer(NamedTuple):
         for decision in self.decisions.values():
             numbers[decision.value] = numbers.get(decision.value, 0) + 1
         return numbers
+
+
+class WorkerAnswer(NamedTuple):
+    """One worker's answer to a page. `seconds` is how long the page was open, None where it does not say."""
+
+    worker: str
+    answer: Answer
+    seconds: float | None
+    revision: int
+
+
+class PageAnswers(NamedTuple):
+    """A page by its batch's key, its pictures in order, and one answer of each worker who gave any."""
+
+    key: str
+    items: tuple[TaskItem, ...]
+    answers: tuple[WorkerAnswer, ...]
 
 
 def read_answer(content: str | Mapping[str, object], size: int) -> Answer:
@@ -90,6 +110,33 @@ def read_answer(content: str | Mapping[str, object], size: int) -> Answer:
     decisions = {number: found[number][0][1] for number in sorted(found.keys() - spoilt)}
     problems.extend(Problem(item_name(n), "missing") for n in range(size) if n not in found)
     return Answer(decisions, tuple(problems))
+
+
+def read_seconds(content: str) -> float | None:
+    r"""Return how many seconds a page was open, as its own notes in an answer (JSON text) say.
+
+    None where there are no notes, or none that can be: no number, negative, more than `LONGEST`.
+
+    >>> read_seconds('{"meta": "{\\"seconds\\": 40.5}"}'), read_seconds('{"meta": ""}')
+    (40.5, None)
+    """
+    notes = _plain(content).get(META)
+    if isinstance(notes, str):
+        notes = _plain(notes)
+    seconds = notes.get("seconds") if isinstance(notes, dict) else None
+    # Numbers are read as floats here, and NaN is in no range.
+    return seconds if isinstance(seconds, float) and 0 <= seconds <= LONGEST else None
+
+
+def _plain(text: str) -> dict[str, Any]:
+    """Return the object that a text is, or a list of one; an empty one where it is neither."""
+    try:
+        value = json.loads(text, parse_int=float)
+    except (ValueError, RecursionError):
+        return {}
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, dict) else {}
 
 
 class _Object(dict[str, object]):

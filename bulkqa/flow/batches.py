@@ -1,6 +1,6 @@
 """Batches: items of one label, at most so many to a page."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from itertools import groupby, islice
 from typing import NamedTuple
@@ -28,8 +28,17 @@ class Order(Enum):
     KEY = "by image and label"
 
 
-def make_batches(items: Iterable[Item], size: int) -> Iterator[Batch]:
-    """Yield `items`, which come grouped by label, as batches of at most `size` of one label.
+Room = Callable[[int], int]
+"""How many places of a full page are kept for known-answer items, by the batch's number."""
+
+
+def no_room(_: int) -> int:
+    """Keep no place: a job without known-answer items."""
+    return 0
+
+
+def make_batches(items: Iterable[Item], size: int, room: Room = no_room) -> Iterator[Batch]:
+    """Yield `items`, which come grouped by label, as batches of at most `size` of one label, less the `room`.
 
     Nothing is lost and nothing repeated; only a label's last batch may be short.
     Raises `InputError` for a size outside 1 to `MAX_BATCH_SIZE`.
@@ -40,18 +49,20 @@ def make_batches(items: Iterable[Item], size: int) -> Iterator[Batch]:
     """
     if not 1 <= size <= MAX_BATCH_SIZE:
         raise InputError(f"batch size {size} is outside 1 to {MAX_BATCH_SIZE}")
-    return _make_batches(items, size)
+    return _make_batches(items, size, room)
 
 
-def _make_batches(items: Iterable[Item], size: int) -> Iterator[Batch]:
+def _make_batches(items: Iterable[Item], size: int, room: Room) -> Iterator[Batch]:
     number = 0
     for label, of_label in groupby(items, key=lambda item: item.label):
-        while batch := tuple(islice(of_label, size)):
+        while batch := tuple(islice(of_label, size - room(number))):
             yield Batch(number, label, batch)
             number += 1
 
 
-def plan_batches(of_label: Mapping[str, int], size: int) -> Iterator[tuple[int, str, int]]:
+def plan_batches(
+    of_label: Mapping[str, int], size: int, room: Room = no_room
+) -> Iterator[tuple[int, str, int]]:
     """Yield (number, label, items) of each batch that `make_batches` makes of so many items by label.
 
     >>> list(plan_batches({"Dog": 3, "Cat": 1}, 2))
@@ -59,6 +70,8 @@ def plan_batches(of_label: Mapping[str, int], size: int) -> Iterator[tuple[int, 
     """
     number = 0
     for label in sorted(of_label):
-        for start in range(0, of_label[label], size):
-            yield number, label, min(size, of_label[label] - start)
-            number += 1
+        left = of_label[label]
+        while left > 0:
+            items = min(size - room(number), left)
+            yield number, label, items
+            number, left = number + 1, left - items

@@ -8,6 +8,7 @@ image. A row that cannot be used becomes a `Rejected` with its line and reason, 
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from typing import NamedTuple
 
 from bulkqa.errors import InputError
@@ -76,13 +77,17 @@ def _read(
         line, fields = record
         if isinstance(fields, dict):
             for values in _labels_of_json(fields):
-                yield _row(line, values, keep)
+                yield read_row(line, values, keep)
         else:
-            yield _row(line, (fields[image], fields[label], fields[confidence]), keep)
+            yield read_row(line, (fields[image], fields[label], fields[confidence]), keep)
 
 
-def _row(line: int, values: "Label", keep: Keep | None) -> Row | Rejected:
-    """Return the row of what was found on a line, or its rejection."""
+def read_row(line: int, values: "Label", keep: Keep | None) -> Row | Rejected:
+    """Return the row of what was found on a line, or its rejection.
+
+    >>> read_row(2, ("a.jpg", "Dog", "99.5"), None)
+    Row(line=2, item=Item(image='a.jpg', label='Dog', confidence=99.5))
+    """
     if isinstance(values, str):
         return Rejected(line, values)
     image, label, confidence = values
@@ -173,10 +178,15 @@ def _labels_of_manifest(row: dict[str, object]) -> Iterator[Label]:
 
 
 def _percent(share: object) -> object:
-    """Return a share of 1 as a confidence; what is no number stays, to be refused under its own name."""
+    """Return a share of 1 as a confidence; what is no number stays, to be refused under its own name.
+
+    >>> _percent(0.57)
+    57.0
+    """
     if isinstance(share, bool) or not isinstance(share, int | float):
         return "" if share is None else share
-    return share * 100
+    # Times 100 it would be 56.99999999999999, in another band.
+    return float(Decimal(repr(share)).scaleb(2)) if isinstance(share, float) else share * 100
 
 
 def _check_key(text: str, name: str, most: int) -> None:

@@ -5,9 +5,11 @@ well, judged on the confidence as given, never rounded. Every share has a 95 % W
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 from bulkqa.errors import InputError
 from bulkqa.flow.statistics import Interval, wilson
@@ -100,6 +102,22 @@ class Report:
     labels: dict[str, LabelTally] = field(default_factory=dict)
     below: int = 0
 
+    def count(self, row: LabelRow) -> bool:
+        """Count one item; say whether it is in the table, and not below it. `sort` when all are counted."""
+        label, confidence = row.key[1], row.confidence
+        line = self.labels.get(label)
+        if line is None:
+            line = self.labels[label] = LabelTally([Tally() for _ in self.bands[1:]])
+        if confidence < self.bands[0]:
+            self.below += 1
+            return False
+        line.bands[bisect_right(self.bands, confidence, 1, len(self.bands) - 1) - 1].count(row)
+        return True
+
+    def sort(self) -> None:
+        """Put the labels in order."""
+        self.labels = dict(sorted(self.labels.items()))
+
     @property
     def totals(self) -> LabelTally:
         """The sum over the labels."""
@@ -149,25 +167,10 @@ def tabulate(rows: Iterable[LabelRow], bands: Bands = PUBLISHED_BANDS) -> Report
     >>> [band.correct for band in report.labels["Dog"].bands], report.below
     ([None, 1.0, None, 0.0], 1)
     """  # noqa: E501
-    bounds = check_bands(bands)
-    lowest, inner = bounds[0], bounds[1:-1]
-    report = Report(bounds)
-    lines: dict[str, LabelTally] = {}
+    report = Report(check_bands(bands))
     for row in rows:
-        label, confidence = row.key[1], row.confidence
-        line = lines.get(label)
-        if line is None:
-            line = lines[label] = LabelTally([Tally() for _ in bounds[1:]])
-        if confidence < lowest:
-            report.below += 1
-            continue
-        place = 0
-        for bound in inner:  # a handful of bounds: quicker than a search
-            if confidence < bound:
-                break
-            place += 1
-        line.bands[place].count(row)
-    report.labels = {label: lines[label] for label in sorted(lines)}
+        report.count(row)
+    report.sort()
     return report
 
 
@@ -179,6 +182,40 @@ def class_average(shares: Iterable[float | None]) -> float | None:
     """
     known = [share for share in shares if share is not None]
     return math.fsum(known) / len(known) if known else None
+
+
+class Weighted(NamedTuple):
+    """A share of items of which only a sample was reviewed, and the part of the items it speaks for."""
+
+    correct: float
+    interval: Interval | None
+    covered: float
+
+
+def weighted(strata: Iterable[tuple[float, int, int]]) -> Weighted | None:
+    """Return the share confirmed in strata, given as (population, confirmed, reviewed), weighted with them.
+
+    Strata without a review are left out, and `covered` is the part of the population that the others have.
+    The interval is Wilson's with Kish's effective number of reviews, (sum W)^2 / sum (W^2 / n). None where
+    nothing was reviewed. Source: Kish, Survey Sampling (1965), 11.7; Wilson's interval with it: Dean and
+    Pagano, Journal of Survey Statistics and Methodology 3 (2015) 484-503.
+
+    (900 x 0.9 + 100 x 0.5) / 1000 = 0.86; 20 reviews are worth 1 / (0.9^2 / 10 + 0.1^2 / 10) = 12.2.
+
+    >>> found = weighted([(900, 9, 10), (100, 5, 10), (250, 0, 0)])
+    >>> round(found.correct, 2), [round(end, 3) for end in found.interval], found.covered
+    (0.86, [0.583, 0.964], 0.8)
+    """
+    known = list(strata)
+    seen = [(population, confirmed, reviewed) for population, confirmed, reviewed in known if reviewed]
+    covered = math.fsum(population for population, _, _ in seen)
+    if not covered:
+        return None
+    share = math.fsum(population * (k / n) for population, k, n in seen) / covered
+    reviews = covered**2 / math.fsum(population**2 / n for population, _, n in seen)
+    # Rounding must not push a share past 1.
+    interval = wilson(min(share, 1.0) * reviews, reviews)
+    return Weighted(min(share, 1.0), interval, covered / math.fsum(population for population, _, _ in known))
 
 
 def as_json(report: Report, job: str | None, schema: int, published: bool = False) -> dict[str, object]:

@@ -6,14 +6,15 @@ alike.
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from types import TracebackType
 from typing import Self
 
 from bulkqa.flow.batches import Order
 from bulkqa.flow.corpus import Item, Row
+from bulkqa.flow.plan import Sample, band_of
 from bulkqa.flow.records import Rejected
 
 _CHUNK = 2000
@@ -22,16 +23,29 @@ _CACHE_KIB = 4096
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a corpus came to: items of each label to be launched, and rows that were not."""
+    """What a corpus came to: items of each label to be launched, and rows that were not.
+
+    `left_out` are the usable items that are not in the sample, where only a sample is launched.
+    """
 
     of_label: dict[str, int]
     below: int
     rejected: int
+    left_out: int = 0
 
     @property
     def items(self) -> int:
         """Items to be launched."""
         return sum(self.of_label.values())
+
+
+def temporary_database(schema: str) -> sqlite3.Connection:
+    """Return a database with these tables, in a temporary file that goes with it; it takes little memory."""
+    # An empty name is SQLite's way to ask for a temporary database on disk, cleaned up by itself.
+    database = sqlite3.connect("", isolation_level=None)
+    fast = f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{_CACHE_KIB};"
+    database.executescript(fast + schema)
+    return database
 
 
 class Spill:
@@ -44,21 +58,22 @@ class Spill:
     ...     spill.add([Row(2, Item("a.jpg", "Dog", 99.0)), Row(3, Item("a.jpg", "Dog", 90.0))])
     ...     spill.add([Row(4, Item("b.jpg", "Dog", 79.9))])
     ...     spill.counts(), [rejected.line for rejected in spill.rejected()]
-    (Counts(of_label={'Dog': 1}, below=1, rejected=1), [3])
+    (Counts(of_label={'Dog': 1}, below=1, rejected=1, left_out=0), [3])
     """
 
     def __init__(self, seed: int, minimum_confidence: float = 0) -> None:
-        # An empty name is SQLite's way to ask for a temporary database on disk, cleaned up by itself.
-        self._db = sqlite3.connect("", isolation_level=None)
-        self._db.executescript(
-            f"""
-            PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{_CACHE_KIB};
+        self._db = temporary_database(
+            """
             CREATE TABLE item (shuffle BLOB, label TEXT, image TEXT, confidence REAL, line INTEGER);
             CREATE TABLE rejected (line INTEGER, reason TEXT);
             """
         )
         self._minimum = minimum_confidence
         self._duplicates: int | None = None  # known once the items have been counted
+        self._bands: Sequence[float] = ()
+        self._sample: Sample | None = None
+        # Of each label and band, the largest hash in the sample: that alone says what is in it.
+        self._last: dict[tuple[str, int], bytes] = {}
         self._keyed = hashlib.blake2b(key=seed.to_bytes(16, "big", signed=True), digest_size=16)
 
     def __enter__(self) -> Self:
@@ -105,14 +120,64 @@ class Spill:
                 of_label[label] = usable
         (rows,) = self._db.execute("SELECT count(*) FROM item").fetchone()
         (bad,) = self._db.execute("SELECT count(*) FROM rejected").fetchone()
-        self._duplicates = rows - below - sum(of_label.values())
-        return Counts(of_label, below, bad + self._duplicates)
+        usable = sum(of_label.values())
+        self._duplicates = rows - below - usable
+        if self._sample is not None:
+            taken = {label: int(sum(band[3] for band in bands)) for label, bands in self._sample.items()}
+            of_label = {label: number for label, number in taken.items() if number}
+        return Counts(of_label, below, bad + self._duplicates, usable - sum(of_label.values()))
+
+    def populations(self, bands: Sequence[float]) -> dict[str, list[int]]:
+        """Return the numbers of usable items by label and band; those below the lowest are in none."""
+        found: dict[str, list[int]] = {}
+        for _, item in self._usable(Order.PAGE):
+            place = band_of(item.confidence, bands)
+            if place is not None:
+                found.setdefault(item.label, [0] * (len(bands) - 1))[place] += 1
+        return found
+
+    def take_sample(self, bands: Sequence[float], wanted: Mapping[str, Sequence[int]]) -> Sample:
+        """Launch of each label and band only so many items as `wanted` says, and return what that came to.
+
+        They are the first ones by the keyed hash, so a simple random sample, and the same for the same seed
+        and items. A label that is not wanted, and what lies below the lowest band, is left out. Memory
+        depends on the labels alone. To be called once, when all rows have been added.
+
+        >>> with Spill(seed=0) as spill:
+        ...     spill.add(Row(n, Item(f"{n}.jpg", "Dog", 85.0)) for n in range(50))
+        ...     spill.take_sample((80, 90, 100), {"Dog": [20, 20]}), spill.counts()
+        ({'Dog': [[80, 90, 50, 20], [90, 100, 0, 0]]}, Counts(of_label={'Dog': 20}, below=0, rejected=0, left_out=30))
+        """  # noqa: E501
+        sample: Sample = {}
+        last: dict[tuple[str, int], bytes] = {}
+        for shuffle, item in self._usable(Order.PAGE):
+            place = band_of(item.confidence, bands)
+            if item.label not in wanted or place is None:
+                continue
+            strata = sample.setdefault(item.label, [[low, high, 0, 0] for low, high in pairwise(bands)])
+            stratum = strata[place]
+            stratum[2] += 1
+            if stratum[3] < wanted[item.label][place]:
+                stratum[3] += 1
+                last[item.label, place] = shuffle
+        self._bands, self._sample, self._last = bands, sample, last
+        return sample
 
     def items(self, order: Order) -> Iterator[Item]:
         """Yield each item to be launched, in this order.
 
         The same seed and items give the same order, whatever the order of the file.
         """
+        for shuffle, item in self._usable(order):
+            if self._sample is not None:
+                place = band_of(item.confidence, self._bands)
+                last = None if place is None else self._last.get((item.label, place))
+                if last is None or shuffle > last:
+                    continue
+            yield item
+
+    def _usable(self, order: Order) -> Iterator[tuple[bytes, Item]]:
+        """Yield every item that could be launched, with its hash."""
         by = {Order.PAGE: "label, shuffle", Order.HASH: "shuffle", Order.KEY: "image, label"}[order]
         before = b""
         for shuffle, label, image, confidence in self._db.execute(
@@ -122,7 +187,7 @@ class Spill:
             if shuffle != before:
                 before = shuffle
                 if confidence >= self._minimum:
-                    yield Item(image, label, confidence)
+                    yield shuffle, Item(image, label, confidence)
 
     def rejected(self) -> Iterator[Rejected]:
         """Yield the rows that cannot be used, duplicates included, in the order of their lines."""

@@ -62,6 +62,20 @@ def task_input(batch: Batch) -> list[JsonObject]:
     ]
 
 
+def mixed_input(items: Iterable[TaskItem]) -> list[JsonObject]:
+    """Return the custom labeling input of a page that known-answer items stand on.
+
+    >>> mixed_input([TaskItem("a.jpg", "Dog", 99.5, "wrong", "Cat")])  # doctest: +NORMALIZE_WHITESPACE
+    [{'s3_image_url': 'a.jpg', 'label': 'Dog', 'confidence': 99.5, 'item': 'item-000',
+      'check': 'wrong', 'source_label': 'Cat'}]
+    """
+    return [
+        _entry(item.image, item.label, item.confidence, number)
+        | ({} if item.check is None else {"check": item.check, "source_label": item.source_label})
+        for number, item in enumerate(items)
+    ]
+
+
 def read_task_input(data: bytes, name: str) -> tuple[TaskItem, ...]:
     """Return the pictures of a custom labeling input, in page order; `name` is the file's, for messages.
 

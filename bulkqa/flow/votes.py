@@ -4,7 +4,7 @@ A vote is one reviewer's decision on one item within one job. It counts once, wh
 correction is a vote of the same voter with a higher revision.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -83,7 +83,11 @@ class LabelRow(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where the rows of one launch come from: the job, when it was created, the model, an earlier job."""
+    """Where the rows of one launch come from: the job, when it was created, the model, an earlier job.
+
+    A launch with a `source` is a next round: it changes nothing of rows that are there but that they are its
+    too, since their confidence is the model's.
+    """
 
     job: str
     created_at: str
@@ -160,6 +164,23 @@ def row_of_job(key: Key, confidence: float, job: str, table_row: LabelRow | None
     elif counts == (len(confirmed_by), len(disconfirmed_by), len(cannot_judge_by)):
         return table_row  # all its votes are this job's, as most often
     return table_row.with_voters(confirmed_by, disconfirmed_by, cannot_judge_by)
+
+
+def decided(row: LabelRow, table_row: LabelRow, jobs: Iterable[str]) -> LabelRow:
+    """Return `row` with the votes of the first of these jobs whose voters agree, if those of any do.
+
+    `table_row` is the row in the label table, which has the voters of all jobs.
+
+    >>> split = LabelRow(("a.jpg", "Dog"), 90.0, 1, 1, 0, frozenset({"dogs/ana"}), frozenset({"dogs/ben"}))
+    >>> table_row = split._replace(confirms=2, confirmed_by=frozenset({"dogs/ana", "second/eve"}))
+    >>> decided(split, table_row, ["third", "second"]).outcome.value
+    'confirmed'
+    """
+    for job in jobs:
+        of = row_of_job(row.key, row.confidence, job, table_row)
+        if of.outcome in (Outcome.CONFIRMED, Outcome.DISCONFIRMED):
+            return of
+    return row
 
 
 def of_job(job: str, voters: frozenset[str]) -> frozenset[str]:

@@ -20,11 +20,12 @@ _ROWS = 100
 _LAUNCH = """
 INSERT INTO label_row (s3_image_url, label, confidence, jobs, model, source, created_at)
 VALUES {rows}
-ON CONFLICT (s3_image_url, label) DO UPDATE SET
-    confidence = excluded.confidence, model = excluded.model, source = excluded.source,
+ON CONFLICT (s3_image_url, label) DO UPDATE SET {sets}
     jobs = CASE WHEN instr(' ' || jobs || ' ', ' ' || excluded.jobs || ' ') THEN jobs
                 ELSE jobs || ' ' || excluded.jobs END
 """
+
+_OF_LAUNCH = "confidence = excluded.confidence, model = excluded.model, source = excluded.source,"
 
 # A vote of an earlier or the same revision changes nothing, whatever the order in which they arrive.
 _VOTE = """
@@ -90,11 +91,13 @@ class LocalLabelTable:
 
 def _launch(items: list[Item], origin: Origin, db: sqlite3.Connection) -> None:
     shared = (origin.job, origin.model, origin.source, origin.created_at)
+    sets = _OF_LAUNCH if origin.source is None else ""
     for start in range(0, len(items), _ROWS):
         some = items[start : start + _ROWS]
         # Many rows to a statement: each statement hands Python's lock to and fro once.
         rows = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(some))
-        db.execute(_LAUNCH.format(rows=rows), [value for item in some for value in (*item, *shared)])
+        values = [value for item in some for value in (*item, *shared)]
+        db.execute(_LAUNCH.format(rows=rows, sets=sets), values)
 
 
 def _record(db: sqlite3.Connection, votes: Sequence[Vote]) -> Recorded:

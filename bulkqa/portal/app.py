@@ -5,6 +5,7 @@ around it, which sends it. Neither can touch the other.
 """
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,18 +24,21 @@ from starlette.types import ASGIApp
 
 from bulkqa import jobs, steps
 from bulkqa.errors import BulkqaError, ConflictError, InputError, NotFoundError
+from bulkqa.flow.examples import CellExamples
 from bulkqa.flow.tasks import page_input
 from bulkqa.portal.security import SESSION_SECONDS, Guard, Signatures, task_policy
 from bulkqa.ports import Store, TaskQueue
 from bulkqa.rendering import render_page, render_worker_page
+from bulkqa.report_page import Picture, linked, policy, render_report
 from bulkqa.settings import JobSettings, timestamp
+from bulkqa.steps.analysis import as_json
 from bulkqa.wire import MAX_TASK_INPUT
 
 STATIC = Path(__file__).parent / "static"
 LEASE_SECONDS = 3600.0
 CROWD_SCRIPT = "/static/crowd.js"
 
-Picture = Callable[[Path, str], tuple[Path, str]]
+FindPicture = Callable[[Path, str], tuple[Path, str]]
 """Finds (file, media type) of (image root, path below it); raises as `bulkqa.local.pictures` does."""
 
 
@@ -42,15 +46,18 @@ Picture = Callable[[Path, str], tuple[Path, str]]
 class Portal:
     """What the portal needs: the ports, the worker template, who may come, and under which names it answers.
 
-    `origins` are the addresses people type, such as `http://127.0.0.1:8765`, the first one the usual.
+    `origins` are the addresses people type, such as `http://127.0.0.1:8765`, the first one the usual. Where
+    `results` are shown, it is to whoever has their link: a reviewer who saw them would not judge by the
+    pictures alone any more.
     """
 
     store: Store
-    picture: Picture
+    picture: FindPicture
     template: str
     reviewers: tuple[str, ...]
     signatures: Signatures
     origins: tuple[str, ...]
+    results: bool = False
     lease_seconds: float = LEASE_SECONDS
     now: Callable[[], float] = time.time
 
@@ -64,6 +71,11 @@ class Portal:
     def link(self, reviewer: str) -> str:
         """Return the address by which a reviewer signs in."""
         return f"{self.origins[0]}/sign-in/{self.signatures.link_token(reviewer)}"
+
+    @property
+    def results_link(self) -> str:
+        """The address by which whoever runs the portal comes to the results."""
+        return f"{self.origins[0]}/results/sign-in/{self.signatures.results_token()}"
 
     @property
     def cookie(self) -> str:
@@ -83,6 +95,7 @@ def create_app(portal: Portal) -> ASGIApp:
             Route("/task/{job}/{number:int}/answer", pages.answer, methods=["POST"]),
             Route("/task/{job}/{number:int}/skip", pages.skip, methods=["POST"]),
             Route("/obj/{job}/{path:path}", pages.picture),
+            *(pages.results_routes() if portal.results else ()),
             Route("/health", lambda _: JSONResponse({"ok": True})),
             Route("/favicon.ico", lambda _: FileResponse(STATIC / "favicon.svg", media_type="image/svg+xml")),
             Mount("/static", StaticFiles(directory=STATIC)),
@@ -124,6 +137,7 @@ class _Pages:
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
         self._jobs: dict[str, JobSettings] = {}
+        self._one_report = threading.Lock()
 
     def sign_in(self, request: Request) -> Response:
         portal = self._portal
@@ -131,14 +145,18 @@ class _Pages:
         if reviewer not in portal.reviewers:
             raise HTTPException(403, "This link is not valid here. Ask for a new one.")
         # A page of our own and no redirect: a browser sends a strict cookie only on from a page of this site.
-        response = HTMLResponse(render_page("continue", reviewer=reviewer))
+        text = f"Welcome, {reviewer}"
+        response = HTMLResponse(render_page("continue", welcome=text, to="/", action="Start reviewing"))
+        return self._signed_in(response, portal.cookie, portal.signatures.session(reviewer))
+
+    def _signed_in(self, response: Response, cookie: str, session: str) -> Response:
         response.set_cookie(
-            portal.cookie,
-            portal.signatures.session(reviewer),
+            cookie,
+            session,
             max_age=SESSION_SECONDS,
             httponly=True,
             samesite="strict",
-            secure=portal.origins[0].startswith("https:"),
+            secure=self._portal.origins[0].startswith("https:"),
         )
         return response
 
@@ -235,6 +253,53 @@ class _Pages:
                 "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
             },
         )
+
+    def results_routes(self) -> tuple[Route, ...]:
+        """Return where the results are."""
+        return (
+            Route("/results/sign-in/{token}", self.results_sign_in),
+            Route("/results", self.results),
+            Route("/results/{job}", self.result),
+        )
+
+    @property
+    def _results_cookie(self) -> str:
+        return f"{self._portal.cookie}-results"
+
+    def results_sign_in(self, request: Request) -> Response:
+        """Let in whoever has the link to the results."""
+        signatures = self._portal.signatures
+        if not signatures.results_token_is_right(request.path_params["token"]):
+            raise HTTPException(403, "This link is not valid here. Ask for a new one.")
+        page = render_page("continue", welcome="The results", to="/results", action="Read the results")
+        return self._signed_in(HTMLResponse(page), self._results_cookie, signatures.results_session())
+
+    def _check_reader(self, request: Request) -> None:
+        """Refuse whoever may not read the results; a reviewer may not."""
+        session = request.cookies.get(self._results_cookie, "")
+        if not self._portal.signatures.results_session_is_right(session):
+            raise HTTPException(401, "The results are for those who have their link.")
+
+    def results(self, request: Request) -> Response:
+        """List the jobs."""
+        self._check_reader(request)
+        return HTMLResponse(render_page("results", jobs=jobs.all_jobs(self._portal.store.blobs)))
+
+    def result(self, request: Request) -> Response:
+        """Show the report of a job as it is now."""
+        self._check_reader(request)
+        job = request.path_params["job"]
+        examples = CellExamples(self._settings(job).bands)
+        with self._one_report:  # each reads the whole job: reviewers come first
+            analysis = steps.analyse_job(job, self._portal.store, see=examples.add)
+
+        def picture(reference: str) -> Picture:
+            address = self._address(job, reference) if reference.startswith("local://") else None
+            return Picture(address, address) if address else linked(reference)
+
+        page = render_report(as_json(analysis) | {"examples": examples.as_json()}, picture)
+        headers = {"Content-Security-Policy": f"{policy()}; frame-ancestors 'none'"}
+        return HTMLResponse(page, headers=headers)
 
     def _session(self, request: Request) -> tuple[str, str]:
         """Return the session and whose it is."""

@@ -5,7 +5,7 @@ Signatures are itsdangerous', one salt for each use, so that none can stand in f
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -49,6 +49,8 @@ class Signatures:
         self._csrf = Signer(secret, "csrf", digest_method=hashlib.sha256)
         self._picture = Signer(secret, "picture", digest_method=hashlib.sha256)
         self._worker = Signer(secret, "worker", digest_method=hashlib.sha256)
+        self._results_link = URLSafeSerializer(secret, "results-sign-in", signer_kwargs=options)
+        self._results_session = URLSafeTimedSerializer(secret, "results-session", signer_kwargs=options)
 
     def link_token(self, reviewer: str) -> str:
         """Return the token of a reviewer's sign-in link; the same one every time."""
@@ -71,6 +73,22 @@ class Signatures:
             return str(self._session.loads(value, max_age=SESSION_SECONDS))
         except BadData:
             return None
+
+    def results_token(self) -> str:
+        """Return the token of the link to the results; the same one every time."""
+        return _text(self._results_link.dumps("results"))
+
+    def results_token_is_right(self, token: str) -> bool:
+        """Say whether this is the token of the link to the results."""
+        return _is_signed(lambda: self._results_link.loads(token))
+
+    def results_session(self) -> str:
+        """Return the value of the cookie of whoever may read the results."""
+        return _text(self._results_session.dumps("results"))
+
+    def results_session_is_right(self, value: str) -> bool:
+        """Say whether a cookie opens the results, and is not too old."""
+        return _is_signed(lambda: self._results_session.loads(value, max_age=SESSION_SECONDS))
 
     def csrf_token(self, session: str) -> str:
         """Return the token that a session's own pages send along with every change."""
@@ -103,6 +121,14 @@ class Signatures:
 
 def _picture(job: str, path: str, end: str) -> bytes:
     return "\n".join((job, end, path)).encode("utf-8", "surrogatepass")
+
+
+def _is_signed(load: Callable[[], object]) -> bool:
+    try:
+        load()
+    except BadData:
+        return False
+    return True
 
 
 def _text(value: str | bytes) -> str:

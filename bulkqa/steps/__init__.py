@@ -8,36 +8,48 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bulkqa.steps.analysis import Analysis, analyse_job, analyse_rows
     from bulkqa.steps.labeling import Consolidated, Receipt, answer_page, post_label, pre_label
     from bulkqa.steps.launching import Launched, launch
     from bulkqa.steps.replaying import Replayed, Unanswered, check_votes, count_pending, replay
     from bulkqa.steps.reporting import Conclusion, conclude
     from bulkqa.steps.results import job_rows, progress
+    from bulkqa.steps.rounds import Relabelling, adjudicate, final_labels, final_rows, relabel
 
 _FILES = {
+    "analysis": ("Analysis", "analyse_job", "analyse_rows"),
     "labeling": ("Consolidated", "Receipt", "answer_page", "post_label", "pre_label"),
     "launching": ("Launched", "launch"),
     "replaying": ("Replayed", "Unanswered", "check_votes", "count_pending", "replay"),
     "reporting": ("Conclusion", "conclude"),
     "results": ("job_rows", "progress"),
+    "rounds": ("Relabelling", "adjudicate", "final_labels", "final_rows", "relabel"),
 }
 
 __all__ = [
+    "Analysis",
     "Conclusion",
     "Consolidated",
     "Launched",
     "Receipt",
+    "Relabelling",
     "Replayed",
     "Unanswered",
+    "adjudicate",
+    "analyse_job",
+    "analyse_rows",
     "answer_page",
     "check_votes",
     "conclude",
     "count_pending",
+    "final_labels",
+    "final_rows",
     "job_rows",
     "launch",
     "post_label",
     "pre_label",
     "progress",
+    "relabel",
     "replay",
 ]
 

@@ -1,6 +1,7 @@
 """A page goes out, its answers come back: what the portal and the two labeling Lambdas do."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -253,16 +254,18 @@ def _content_of(one: _Object, unknown: set[Key]) -> dict[str, object]:
         places[outcome(said.count(Decision.CONFIRM), said.count(Decision.DISCONFIRM)).value].append(place)
         if (item.image, item.label) in unknown:
             missing.append(place)
-    counts: dict[str, int] = {}
-    for answer in one.answers:
-        for kind, number in answer.numbers().items():
-            counts[kind] = counts.get(kind, 0) + number
+    counts = Counter(
+        decision.value
+        for answer in one.answers
+        for place, decision in answer.decisions.items()
+        if one.batch.items[place].check is None
+    )
     content: dict[str, object] = {
         "schema": SCHEMA,
         "batch": one.batch.name,
         "label": one.batch.items[0].label,
         "workers": len({annotation.worker for annotation in one.annotations}),
-        "decisions": counts,
+        "decisions": dict(counts),
         **{kind: found for kind, found in places.items() if found},
     }
     return content | ({"unknown": missing} if missing else {})

@@ -54,11 +54,15 @@ def replay(job: str, store: Store, notice: Notice) -> Replayed:
         for some in _some(pages)
         for item in _missing(chain.from_iterable(items for _, items in some), job, created_at, store.table)
     )
-    store.table.launch(counted(missing, "rows", 0, notice), Origin(job, created_at))
+    origin = Origin(job, created_at, source=settings.source)
+    store.table.launch(counted(missing, "rows", 0, notice), origin)
     if store.queue is not None:
         pages = _pages(_batches(job, store.blobs), store.blobs)
         tasks = (
-            QueuedTask(job, int(PurePosixPath(key).stem), items[0].label, len(items)) for key, items in pages
+            QueuedTask(
+                job, int(PurePosixPath(key).stem), items[0].label, sum(item.check is None for item in items)
+            )
+            for key, items in pages
         )
         store.queue.add(tasks, settings.reviewers)
     answers = list(store.blobs.keys(job_key(job, "answers/")))

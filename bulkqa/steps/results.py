@@ -1,24 +1,31 @@
 """What the votes of a job say: its items with their votes, for reports and exports."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice, tee
 from typing import NamedTuple
 
-from bulkqa.flow.tasks import read_task_input
-from bulkqa.flow.votes import LabelRow, row_of_job
+from bulkqa.flow.tasks import TaskItem, read_task_input
+from bulkqa.flow.votes import LabelRow, decided, row_of_job
 from bulkqa.jobs import job_key, settings_of
 from bulkqa.ports import Progress, Store
 
 # Pages are looked up this many at a time, so that one look-up serves them all.
 _PAGES_AT_ONCE = 40
 
+Page = tuple[str, tuple[TaskItem, ...]]
+"""The key of a page's batch, and its pictures."""
+
 
 class PageRows(NamedTuple):
-    """A page of a job: its batch's key, its label, and its items with the votes they got in that job."""
+    """A page of a job: its batch's key, its label, and its items with the votes they got in that job.
+
+    `rows` have an adjudication's votes where one decided, `own` those of the job itself.
+    """
 
     key: str
     label: str
     rows: list[LabelRow]
+    own: list[LabelRow]
 
     @property
     def voters(self) -> frozenset[str]:
@@ -26,22 +33,41 @@ class PageRows(NamedTuple):
         return frozenset(chain.from_iterable(row.voters for row in self.rows))
 
 
-def job_pages(job: str, store: Store) -> Iterator[PageRows]:
-    """Yield every page of a job, in order; known-answer items, which get no votes, are left out."""
-    keys, names = tee(store.blobs.keys(job_key(job, "custom-labeling-inputs/")))
-    batches = zip(names, store.blobs.read_all(keys), strict=True)
-    while some := list(islice(batches, _PAGES_AT_ONCE)):
-        pages = [(key, read_task_input(data, key)) for key, data in some]
+def job_pages(
+    job: str, store: Store, adjudications: Sequence[str] = (), pages: Iterable[Page] | None = None
+) -> Iterator[PageRows]:
+    """Yield every page of a job, in order; known-answer items, which get no votes, are left out.
+
+    `pages` are the job's, where somebody has read them already. The rows have the job's own `source`. Where
+    one of the `adjudications`, which are jobs too, the last one first, has decided an item, the row has its
+    votes in place of the job's.
+    """
+    source = settings_of(job, store.blobs).source
+    to_read = iter(_pages(job, store) if pages is None else pages)
+    while some := list(islice(to_read, _PAGES_AT_ONCE)):
         found = store.table.get(
-            [(item.image, item.label) for _, items in pages for item in items if item.check is None]
+            [(item.image, item.label) for _, items in some for item in items if item.check is None]
         )
-        for key, items in pages:
-            rows = []
+        for key, items in some:
+            rows, own = [], []
             for item in items:
                 if item.check is None:
                     of = (item.image, item.label)
-                    rows.append(row_of_job(of, item.confidence, job, found.get(of)))
-            yield PageRows(key, items[0].label, rows)
+                    row = row_of_job(of, item.confidence, job, found.get(of))
+                    row = row if row.source == source else row._replace(source=source)
+                    own.append(row)
+                    if adjudications and of in found:
+                        row = decided(row, found[of], adjudications)
+                        row = row if row.source == source else row._replace(source=source)
+                    rows.append(row)
+            yield PageRows(key, items[0].label, rows, own)
+
+
+def _pages(job: str, store: Store) -> Iterator[Page]:
+    keys, names = tee(store.blobs.keys(job_key(job, "custom-labeling-inputs/")))
+    return (
+        (key, read_task_input(data, key)) for key, data in zip(names, store.blobs.read_all(keys), strict=True)
+    )
 
 
 def job_rows(job: str, store: Store) -> Iterator[LabelRow]:

@@ -213,6 +213,17 @@ def test_listings_of_many_pages_are_whole(blobs: S3Blobs) -> None:
     assert blobs.folders("jobs/") == [f"job{number:04d}" for number in range(1_005)]
 
 
+def test_a_page_is_stored_as_one(client: Any, blobs: S3Blobs) -> None:
+    """The console opens what is HTML; whatever else is stored stays without a kind of its own."""
+    blobs.write_all([("report.html", b"<p>"), ("report.json", b"{}")])
+    page, other = (
+        client.head_object(Bucket=blobs.uri("")[5:-1], Key=f"report.{form}")["ContentType"]
+        for form in ("html", "json")
+    )
+    assert page == "text/html; charset=utf-8"
+    assert other.endswith("/octet-stream")
+
+
 def test_the_first_failure_of_many_writes_is_told(client: Any, blobs: S3Blobs) -> None:
     """And nothing more is begun: the source is not read to its end."""
     between(client, "PUT", *[refused(403, "AccessDenied")] * 200)

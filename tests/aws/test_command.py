@@ -11,9 +11,10 @@ from bulkqa import steps
 from bulkqa.aws.blobs import S3Blobs
 from bulkqa.aws.label_table import DynamoLabelTable
 from bulkqa.ports import Store
+from bulkqa.steps.results import job_pages
 from tests.emulators import CREDENTIALS, Server
 from tests.support_aws import REGION, new_name
-from tests.test_cli import bulkqa
+from tests.test_cli import bulkqa, of_rows
 
 CORPUS = "label,confidence,image\nDog,99.5,a.jpg\nDog,85,b.jpg\nDog,85,c.jpg\nCat,79,c.jpg\nCat,91,s3://other/e.jpg\n"
 
@@ -129,13 +130,48 @@ def test_a_job_from_launch_to_export(stack: str, store: Store, corpus: str, tmp_
     ]
 
     assert bulkqa("export", "pets", "--stack", stack, "--format", "jsonl", "-o", "rows.jsonl").code == 0
-    assert bulkqa("report", "rows.jsonl", "--format", "json").json == {**report, "job": None}
+    assert bulkqa("report", "rows.jsonl", "--format", "json").json == of_rows(report)
     replayed = bulkqa("replay", "pets", "--stack", stack, "--format", "json").json
     assert (replayed["votes_counted"], replayed["votes_already_counted"]) == (0, 4)
     assert (
         bulkqa("replay", "pets", "--stack", stack, "--check", "--format", "json").json["votes_without_answer"]
         == []
     )
+
+
+def test_the_next_round_and_what_goes_into_training(
+    stack: str, store: Store, corpus: str, ministack: Server, tmp_path: Path
+) -> None:
+    """Relabelled and adjudicated in a stack; pictures are fetched from S3 under their final labels."""
+    s3 = ministack.client("s3")
+    bucket = new_name("pictures")
+    s3.create_bucket(Bucket=bucket)
+    for name in "ab":
+        s3.put_object(Bucket=bucket, Key=f"pets/{name}.jpg", Body=name.encode())
+    where = ["--stack", stack]
+    assert bulkqa("launch", corpus, "--job", "pets", "--images", f"s3://{bucket}/pets", *where).code == 0
+    pages = [(page.key, [row.key[0][-5:] for row in page.rows]) for page in job_pages("pets", store)]
+    shown = dict(enumerate(images for _, images in pages))
+    steps.post_label(
+        payload(store, "pets", {n: [i != "b.jpg" for i in found] for n, found in shown.items()}), store
+    )
+    assert bulkqa("adjudicate", "pets", "--job", "second", *where).code == 2
+    (tmp_path / "other.json").write_text('{"Dog": "Wolf"}')
+    run = bulkqa("relabel", "pets", "--job", "r1", "--proposals", "other.json", *where, "--format", "json")
+    assert (run.code, run.json["labels"]) == (0, {"Wolf": 1})
+    assert run.json["rejected_file"] == store.blobs.uri("jobs/r1/rejected.csv")
+    steps.post_label(payload(store, "r1", {0: [True]}), store)
+
+    (row,) = (row for row in store.table.rows() if row.key[1] == "Wolf")
+    assert (row.key[0], row.source, row.confidence) == (f"s3://{bucket}/pets/b.jpg", "relabel:pets", 85.0)
+    lines = bulkqa("export", "pets", "--format", "manifest", *where).out.splitlines()
+    found = {entry["source-ref"]: entry["label-metadata"]["class-name"] for entry in map(json.loads, lines)}
+    assert found[f"s3://{bucket}/pets/b.jpg"] == "Wolf"
+    run = bulkqa("export", "pets", "--format", "imagefolder", "-o", "train", *where)
+    assert run.code == 0, run.err
+    files = {path.relative_to("train").as_posix(): path.read_text() for path in Path("train").rglob("*.jpg")}
+    assert files == {"Dog/a.jpg": "a", "Wolf/b.jpg": "b"}
+    assert "2 pictures were left out" in run.err
 
 
 def test_bucket_and_table_can_be_named(store: Store, stack: str, corpus: str, ministack: Server) -> None:

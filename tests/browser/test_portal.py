@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 
+from bulkqa import steps
 from bulkqa.local.pictures import find_in, picture
 from bulkqa.portal.app import Portal, create_app
 from bulkqa.portal.security import Signatures
@@ -48,6 +49,7 @@ def serve(tmp_path: Path) -> Serve:
                 reviewers=("ana", "ben"),
                 signatures=Signatures(b"0123456789abcdef" * 2),
                 origins=origins(sock, "127.0.0.1"),
+                results=True,
             )
             with serving(create_app(portal), sock):
                 yield portal
@@ -279,3 +281,25 @@ def test_the_oldest_templates_work_too(serve: Serve, page: Any, name: str, count
         counted = votes(portal.store)
     assert counted[picture_of_it] == (0, 1, 0)
     assert sum(confirms for confirms, _, _ in counted.values()) == answered - 1
+
+
+def test_the_results_are_a_page_of_the_portal(serve: Serve, page: Any) -> None:
+    """From the link to a job's report: its style is let in, its pictures arrive, and axe finds nothing."""
+    blocked: list[str] = []
+    page.on("console", lambda message: blocked.append(message.text))
+    with serve(4, HOSTILE) as portal:
+        content = {f"item-{place:03d}": {"Confirmed": place > 0} for place in range(4)}
+        steps.answer_page("dogs", 0, "ana", content, portal.store, "2026-01-02T04:00:00Z")
+        page.goto(portal.results_link)
+        page.get_by_role("link", name="dogs").click()
+        page.locator("#t0-2 a").click()
+        pictures = page.locator("#c0-2 img")
+        assert pictures.count() == 4
+        for place in range(4):
+            pictures.nth(place).scroll_into_view_if_needed()
+            page.wait_for_function("one => one.naturalWidth === 64", arg=pictures.nth(place).element_handle())
+        assert (
+            page.evaluate("getComputedStyle(document.querySelector('.heat td')).borderTopLeftRadius") == "6px"
+        )
+        assert Axe().run(page).response["violations"] == []
+    assert blocked == []

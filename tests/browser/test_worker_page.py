@@ -586,8 +586,7 @@ def faults(review: Any) -> list[str]:
     return [f"{fault['id']}: {node['html']}" for fault in found for node in fault["nodes"]]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "height"), [(1366, 768), (390, 844)])
+@pytest.mark.parametrize(("width", "height", "scheme"), [(1366, 768, "light"), (390, 844, "dark")])
 def test_axe_finds_nothing(show: Any, portal: Any, width: int, height: int, scheme: str) -> None:
     """Axe has no complaint: before and after marking, in both dialogs, at the tick, after a failed save."""
     portal.broken.add(5)

@@ -307,6 +307,17 @@ def test_a_launch_without_a_model_takes_the_former_away(table: LabelTable) -> No
     assert (only(table).model, only(table).source) == (None, None)
 
 
+def test_a_next_round_leaves_the_model_s_confidence(table: LabelTable) -> None:
+    """A launch that has a source makes rows that are absent, and adds its job alone to those present."""
+    table.launch([item(DOG, 87.25)], Origin("first", CREATED, model="m1"))
+    table.record([vote(Decision.CONFIRM)])
+    before = only(table)
+    table.launch([item(DOG, 60.0), item(CAT, 60.0)], Origin("second", CREATED, source="relabel:first"))
+    assert only(table) == before._replace(jobs=frozenset({"first", "second"}))
+    new = LabelRow(CAT, 60.0, jobs=frozenset({"second"}), source="relabel:first", created_at=CREATED)
+    assert only(table, CAT) == new
+
+
 def test_nothing_is_nothing(table: LabelTable) -> None:
     """No items, no votes, no keys: no row and no error."""
     table.launch([], FIRST)

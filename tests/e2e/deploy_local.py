@@ -105,7 +105,7 @@ class Deployed:
         while time.monotonic() < end:
             found = s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix).get("Contents", ())
             names = {entry["Key"].removeprefix(prefix) for entry in found}
-            if names >= {"report.json", "report.csv", "labeling.json"}:
+            if names >= {"report.json", "report.csv", "report.html", "labeling.json"}:
                 return dict(json.loads(read(s3, f"s3://{self.bucket}/{prefix}report.json")))
             time.sleep(0.1)
         raise AssertionError(f"there is no report {SECONDS} s after the labeling job's end")

@@ -61,3 +61,22 @@ def test_the_demo_prints_a_link_and_asks_nothing(tmp_path: Path) -> None:
     out, err = process.communicate(timeout=20)
     assert process.returncode == 0, err
     assert "Nothing has been reviewed yet." in out
+
+
+def test_the_results_have_a_link_of_their_own(tmp_path: Path) -> None:
+    """`serve --results` prints the reviewers' links, then the one to the results, which leads to them."""
+    process = subprocess.Popen(
+        [*BULKQA, "serve", "--results", "--port", "0"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    links = [process.stdout.readline().strip() for _ in range(2)]
+    assert [link.split("/")[3] for link in links] == ["sign-in", "results"]
+    with urllib.request.urlopen(links[1], timeout=10) as response:  # noqa: S310  its own server's
+        assert "Read the results" in response.read().decode()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)

@@ -31,6 +31,7 @@ ALLOWED = {
         "s3:AbortMultipartUpload": {f"{BUCKET}/jobs/*"},
         "dynamodb:PartiQLInsert": {TABLE},
         "dynamodb:UpdateItem": {TABLE},
+        "dynamodb:Scan": {TABLE},
         **DEAD_LETTERS,
     },
     "Report": {

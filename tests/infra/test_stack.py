@@ -14,8 +14,8 @@ import pytest
 
 from bulkqa.aws.stack import OUTPUTS
 from bulkqa.settings import Environment
+from bulkqa.steps.labeling_output import PageState
 from bulkqa.steps.publishing import SAMPLE
-from bulkqa.steps.reporting import PageState
 from infra.asset import PARTS, ROOT, build_asset, compiles
 from infra.labeling import sample_job
 from infra.monitoring import NAMESPACE
@@ -241,7 +241,14 @@ def test_every_handler_is_in_the_asset(production: Synthesised, tmp_path: Path) 
         assert Path(compiled).is_file()
     assert (folder / "templates" / "worker.liquid.html").is_file()
     assert len(list((folder / SAMPLE / "images").iterdir())) == 319
-    library = {"aws_lambda_powertools", "jmespath", "typing_extensions.py", "__pycache__"}
+    library = {
+        "aws_lambda_powertools",
+        "jinja2",
+        "jmespath",
+        "markupsafe",
+        "typing_extensions.py",
+        "__pycache__",
+    }
     parts = {part.name for part in folder.iterdir() if part.suffix != ".dist-info"}
     assert parts == {*PARTS, *library}
 

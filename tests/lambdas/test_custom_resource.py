@@ -104,6 +104,7 @@ def test_a_job_is_launched_when_the_resource_is_created(cloud: Cloud, answers: A
         "items": 2,
         "batches": 1,
         "below": 0,
+        "left_out": 0,
         "rejected": 0,
         "rejected_file": f"s3://{BUCKET}/jobs/dogs/rejected.csv",
         "manifest": f"s3://{BUCKET}/jobs/dogs/manifest.json",

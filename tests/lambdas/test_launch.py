@@ -1,6 +1,7 @@
 """The launching function: a corpus in S3 becomes a job, once, whatever happens in between."""
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from bulkqa.errors import BulkqaError, ConflictError, InputError, NotFoundError
+from bulkqa.flow.plan import Plan, plan_json, plan_labels
 from tests.lambdas.conftest import BUCKET, ELSEWHERE, Cloud, Crash, event, unmeasured
 from tests.support import png
 from tests.support_aws import create_bucket
@@ -48,6 +50,22 @@ def reasons(cloud: Cloud) -> list[tuple[int, str]]:
     return [(int(row["line"]), row["reason"]) for row in cloud.rejected()]
 
 
+def test_a_launch_follows_a_plan(cloud: Cloud) -> None:
+    """With a plan in the bucket its sample alone is launched; a plan of another corpus is refused."""
+    data = upload(cloud)
+    lines = plan_labels({"Dog": [7, 0], "Cat": [0, 2]}, (80, 90, 100), 0.95, 0.95, 3)
+    digest = hashlib.sha256(data).hexdigest()
+    plan = Plan("corpus.csv", digest, 0.95, 0.95, (80, 90, 100), 80, 25, 1, 37.5, 0, 0, lines)
+    cloud.put("uploads/plan.json", json.dumps(plan_json(plan, 1)).encode())
+    reply = launch(cloud, sample=f"{HERE}/uploads/plan.json")
+    assert (reply["items"], reply["left_out"]) == (5, 4)
+    assert len(images(cloud)) == 5
+    other = plan._replace(corpus_sha256="0" * 64)
+    cloud.put("uploads/plan.json", json.dumps(plan_json(other, 1)).encode())
+    with pytest.raises(ConflictError, match="another corpus"):
+        launch(cloud, sample=f"{HERE}/uploads/plan.json")
+
+
 def test_a_launch_writes_the_whole_job(cloud: Cloud) -> None:
     """A corpus becomes rows, batches, a manifest and job.json, all counted in the reply."""
     data = upload(cloud)
@@ -57,6 +75,7 @@ def test_a_launch_writes_the_whole_job(cloud: Cloud) -> None:
         "items": 9,
         "batches": 3,
         "below": 0,
+        "left_out": 0,
         "rejected": 0,
         "rejected_file": f"{HERE}/jobs/dogs/rejected.csv",
         "manifest": f"{HERE}/jobs/dogs/manifest.json",

@@ -11,8 +11,9 @@ import pytest
 from bulkqa import jobs, steps
 from bulkqa.errors import BulkqaError, InputError
 from bulkqa.flow.answers import Decision
-from bulkqa.flow.report import as_json, tabulate
+from bulkqa.flow.report import tabulate
 from bulkqa.shipped import shipped
+from bulkqa.steps.analysis import as_json
 from tests.ground_truth import WORKERS, Event, GroundTruth, LabelingJob, Spelling
 from tests.lambdas.conftest import BUCKET, Cloud, event, unmeasured
 
@@ -104,6 +105,7 @@ def test_a_labeling_job_ends_in_a_report(cloud: Cloud) -> None:
         "outcome": "all reviewed",
         "report": f"{REPORT}/report.json",
         "csv": f"{REPORT}/report.csv",
+        "html": f"{REPORT}/report.html",
         "labeling": f"{REPORT}/labeling.json",
         "pages": 6,
         "reviewed": 6,
@@ -120,7 +122,10 @@ def test_a_labeling_job_ends_in_a_report(cloud: Cloud) -> None:
         "correct": items.correct,
     }
     assert 0 < items.confirmed < 30
-    assert written(cloud, "report.json") == json.loads(json.dumps(as_json(tallied, "dogs", 1)))
+    document = as_json(steps.analyse_job("dogs", cloud.store))
+    assert written(cloud, "report.json") == json.loads(json.dumps(document))
+    assert [one["reviewer"] for one in document["reviewers"]] == sorted(WORKERS)
+    assert sum(one["pages"] for one in document["reviewers"]) == 18
     assert cloud.store.blobs.read("jobs/dogs/report/report.csv").startswith(b"schema,kind,label,band,total")
     assert written(cloud, "labeling.json")["not_reviewed"] == []
     assert logged(cloud)["level"] == "INFO"

@@ -1,0 +1,94 @@
+"""`bulkqa thresholds`."""
+
+import csv
+import io
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bulkqa import SCHEMA, console, jobs
+from bulkqa.cli.app import app
+from bulkqa.cli.options import DEFAULT_HOME, Bucket, Home, Output, ReportFormat, Source, Stack, Table
+from bulkqa.cli.output import write, written
+from bulkqa.cli.places import open_store
+from bulkqa.cli.sources import rows_of
+from bulkqa.errors import InputError
+from bulkqa.flow.report import read_bands
+from bulkqa.flow.thresholds import (
+    ASSURANCE,
+    TARGET,
+    Promise,
+    Threshold,
+    as_json,
+    as_table,
+    cost_thresholds,
+    promised_thresholds,
+    read_ratio,
+    weigh,
+)
+
+
+@app.command()
+def thresholds(
+    source: Source,
+    home: Home = DEFAULT_HOME,
+    stack: Stack = None,
+    bucket: Bucket = None,
+    table: Table = None,
+    target: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help=f"Share right that is promised.  [default: {TARGET}]"),
+    ] = None,
+    assurance: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help=f"How often a promise holds at least.  [default: {ASSURANCE}]"),
+    ] = None,
+    cost_ratio: Annotated[
+        str | None,
+        typer.Option(metavar="R", help="Promise nothing: less than 1 wrong to R right in every band."),
+    ] = None,
+    bands: Annotated[
+        str | None, typer.Option(help="Bounds of the bands.  [default: the job's, or 80,85,90,95,100]")
+    ] = None,
+    format: Annotated[ReportFormat, typer.Option()] = ReportFormat.table,
+    output: Output = None,
+) -> None:
+    """Say from which confidence on each label may be used unseen, or how many reviews would settle it."""
+    if cost_ratio is not None and (target is not None or assurance is not None):
+        raise InputError("--cost-ratio promises nothing, so it goes with neither --target nor --assurance")
+    ratio = None if cost_ratio is None else read_ratio(cost_ratio)
+    target = TARGET if target is None else target
+    assurance = ASSURANCE if assurance is None else assurance
+    wanted = None if bands is None else read_bands(bands)
+    with rows_of(source, lambda: open_store(home, stack, bucket, table)) as (rows, job, job_bands):
+        evidence = weigh(rows, wanted or job_bands)
+    found: list[Threshold] | list[Promise]
+    rule: dict[str, object]
+    if ratio is not None:
+        found = cost_thresholds(evidence, ratio)
+        rule = {"rule": "cost-ratio", "cost_ratio": float(ratio)}
+        title = f"{job or source}: less than 1 wrong to {float(ratio):g} right in every band"
+    else:
+        samples = None
+        if job is not None:
+            with open_store(home, stack, bucket, table) as store:
+                samples = jobs.settings_of(job, store.blobs).sample
+        found = promised_thresholds(evidence, target, assurance, samples)
+        rule = {"rule": "target", "target": target, "assurance": assurance}
+        title = f"{job or source}: precision at least {target:.4g}, with assurance {assurance:.4g}"
+    if format is ReportFormat.table:
+        shown = console.thresholds_table(found, title)
+        if output is None:
+            console.out.print(shown)
+        else:
+            with written(output) as file:
+                Console(file=file, highlight=False).print(shown)
+    elif format is ReportFormat.json:
+        document = {"schema": SCHEMA, "job": job, **as_json(found, rule)}
+        write([json.dumps(document, ensure_ascii=False, indent=1), "\n"], output)
+    else:
+        text = io.StringIO()
+        csv.writer(text).writerows(as_table(found, ratio is None, SCHEMA))
+        write([text.getvalue()], output)
