@@ -152,7 +152,8 @@ def _uncertain(document: Document) -> Iterator[str]:
     totals = document["totals"]
     if totals["unreviewed"]:
         text = f"{count(totals['unreviewed'], 'item has', 'items have')} no vote that judges"
-        unable = (document["reconciliation"] or {}).get("cannot_judge", 0)
+        # Items below the bands are reconciled too: with any of these the two numbers do not compare.
+        unable = 0 if document["below"] else (document["reconciliation"] or {}).get("cannot_judge", 0)
         yield f"{text}, {number(unable)} because nobody could tell." if unable else f"{text}."
     if totals["split"]:
         yield (

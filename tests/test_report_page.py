@@ -288,6 +288,13 @@ def test_a_hundred_labels() -> None:
     assert len(page.rows("outcomes")) == 102
 
 
+def test_published_conventions() -> None:
+    """With them an empty band reads 0%, as the blog printed it, and stays without colour and pictures."""
+    document = as_json(analyse_rows([row("a", "Dog", 90.0, True)], BANDS), published=True)
+    page = Page(render_report(document, linked))
+    assert page.rows("table")["Dog"] == ["100% 20.7–100% 1 of 1", "0% no items", "100% 20.7–100% 1 of 1"]
+
+
 def test_labels_that_are_too_close_are_not_ranked() -> None:
     """The best and the worst label are called so only where their intervals are apart."""
     rows = [row(f"{n}", "Cat", 90.0, True) for n in range(40)] + [

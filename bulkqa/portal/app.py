@@ -218,11 +218,14 @@ class _Pages:
             portal.store,
             timestamp(portal.now()),
         )
+        counted, already, unknown = receipt.recorded
+        # Known-answer items are no votes; the reply must not tell how many of them the page had.
+        others = len(receipt.answer.decisions) - counted - already - len(unknown)
         return JSONResponse(
             {
-                "counted": receipt.recorded.counted,
-                "already": receipt.recorded.already,
-                "unknown": len(receipt.recorded.unknown),
+                "counted": counted + (others if counted else 0),
+                "already": already + (0 if counted else others),
+                "unknown": len(unknown),
                 "problems": [[problem.name, problem.reason] for problem in receipt.answer.problems],
             }
         )
