@@ -1,11 +1,13 @@
 """Runs the portal under uvicorn, in the foreground or beside something else."""
 
+import asyncio
 import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -87,11 +89,24 @@ def serving(app: ASGIApp, sock: socket.socket) -> Iterator[None]:
         thread.join()
 
 
+class _Server(uvicorn.Server):
+    """A server that ends connections which came while it was closing, too: browsers open some in advance."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close, and leave no connection open."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            transport: Any = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0)  # in which they are closed
+
+
 def _server(app: ASGIApp) -> uvicorn.Server:
     # A request passes from thread to thread, and each handover may have to wait this long for Python's lock.
     # With the usual 5 ms, several reviewers at once would wait for little else.
     sys.setswitchinterval(0.0005)
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
             app,
             log_level="warning",
