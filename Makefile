@@ -26,7 +26,8 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m 'not slow and not browser and not aws' --numprocesses 2 $(ARGS)
+	$(BIN)/python -m pytest -m 'not slow and not browser and not aws' --numprocesses 2 \
+		--hypothesis-profile few $(ARGS)
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -14,8 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from bulkqa import ports
-from bulkqa.flow.plan import PRICES_OF, Plan, aws_costs, ground_truth_costs
-from bulkqa.flow.report import LabelTally, Report, Tally, as_json, band_pairs
+from bulkqa.flow.bands import band_pairs
+from bulkqa.flow.costs import PRICES_OF, aws_costs, ground_truth_costs
+from bulkqa.flow.plan import Plan
+from bulkqa.flow.report import LabelTally, Report, Tally, as_json
 from bulkqa.flow.statistics import Interval
 from bulkqa.flow.thresholds import Promise, Threshold
 
@@ -141,8 +143,8 @@ def _bands(line: LabelTally, published: bool) -> Iterator[str]:
             yield "-"
 
 
-def thresholds_table(found: Sequence[Threshold] | Sequence[Promise], title: str) -> Table:
-    """Return the threshold of each label, "-" for none, and what it rests on."""
+def print_thresholds(found: Sequence[Threshold] | Sequence[Promise], title: str, file: IO[str]) -> None:
+    """Print the threshold of each label, "-" for none, and what it rests on."""
     table = _table(title)
     table.add_column("Threshold", justify="right")
     table.add_column("Why", overflow="fold")
@@ -150,7 +152,7 @@ def thresholds_table(found: Sequence[Threshold] | Sequence[Promise], title: str)
         nothing = one.threshold is None or one.accepts_nothing
         style = "red" if one.accepts_nothing else None if one.supported else "yellow"
         table.add_row(one.label, "-" if nothing else f"{one.threshold:g}", Text(one.reason), style=style)
-    return table
+    Console(file=file, highlight=False).print(table)
 
 
 def print_plan(plan: Plan, file: IO[str]) -> None:

@@ -21,7 +21,8 @@ from urllib.parse import unquote, urlsplit
 
 from bulkqa import console, jobs, steps
 from bulkqa.errors import BulkqaError, ConflictError
-from bulkqa.flow.report import read_bands, tabulate
+from bulkqa.flow.bands import read_bands
+from bulkqa.flow.report import tabulate
 from bulkqa.flow.votes import LabelRow, Outcome
 from bulkqa.local.pictures import find_in
 from bulkqa.portal.app import Portal, create_app

@@ -14,14 +14,20 @@ identities, so the bucket deletes it after a time, and a bucket's rule for that 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import count
+from itertools import count, islice
 
 from bulkqa.errors import NotFoundError
 from bulkqa.flow.tasks import TaskItem, read_task_input
 from bulkqa.ports import Blobs
 from bulkqa.settings import JobSettings, check_job_name, read_job
+
+Page = tuple[str, tuple[TaskItem, ...]]
+"""The key of a page's batch, and its pictures."""
+
+_PAGES_AT_ONCE = 40
+"""Pages looked up in the label table at a time, so that one look-up serves them all."""
 
 OUTPUT = "output/"
 """The prefix below which Ground Truth writes, a folder for each labeling job."""
@@ -130,6 +136,18 @@ def settings_of(job: str, blobs: Blobs) -> JobSettings:
     except NotFoundError:
         raise NotFoundError(f"there is no job {job!r}") from None
     return read_job(data, key)[0]
+
+
+def pages(job: str, blobs: Blobs) -> Iterator[Page]:
+    """Yield every page of a job, in page order."""
+    keys = blobs.keys(job_key(job, "custom-labeling-inputs/"))
+    return ((key, read_task_input(data, key)) for key, data in blobs.read_all(keys))
+
+
+def by_look_up(pages: Iterable[Page]) -> Iterator[list[Page]]:
+    """Yield pages in lists of as many as are looked up in the label table at a time."""
+    source = iter(pages)
+    return iter(lambda: list(islice(source, _PAGES_AT_ONCE)), [])
 
 
 def page_items(job: str, number: int, blobs: Blobs) -> tuple[TaskItem, ...]:

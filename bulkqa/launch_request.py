@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from bulkqa.errors import InputError
-from bulkqa.flow.report import read_bands
+from bulkqa.flow.bands import read_bands
 from bulkqa.settings import Environment, JobSettings
 
 _OF_CLOUDFORMATION = {"ServiceToken", "ServiceTimeout"}

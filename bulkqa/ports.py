@@ -34,8 +34,8 @@ class Blobs(Protocol):
         """Return the bytes; raise `NotFoundError` if there are none."""
         ...
 
-    def read_all(self, keys: Iterable[str]) -> Iterator[bytes]:
-        """Yield the bytes of many, in the order of the keys; raise `NotFoundError` where one is missing."""
+    def read_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield each key with its bytes, in order; raise `NotFoundError` where one is missing."""
         ...
 
     def write(self, key: str, data: bytes) -> None:

@@ -64,8 +64,8 @@ class JobSettings:
         bulkqa.errors.InputError: 10 reviewers: 1 to 9 can review a page
         """
         # Reading a job needs none of these, and the functions that review pages start without them.
+        from bulkqa.flow.bands import check_bands
         from bulkqa.flow.batches import make_batches
-        from bulkqa.flow.report import check_bands
 
         check_job_name(self.job)
         check_bands(self.bands)

@@ -4,8 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
+
+# How many examples a property is tried with; `make check` takes few.
+settings.register_profile("all", max_examples=40, deadline=None, database=None)
+settings.register_profile("few", max_examples=8, deadline=None, database=None)
+settings.load_profile("all")
 
 
 @pytest.fixture(autouse=True)

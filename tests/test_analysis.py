@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkqa import steps
@@ -21,14 +21,13 @@ from bulkqa.flow.thresholds import promised_thresholds, weigh
 from bulkqa.flow.votes import LabelRow
 from bulkqa.jobs import batch_key, job_key, page_items, settings_of
 from bulkqa.ports import Store
-from bulkqa.steps.analysis import Analysis, Fate, analyse_job, analyse_rows, as_csv, as_json
+from bulkqa.steps.analysis import Analysis, Fate, analyse_job, analyse_rows
+from bulkqa.steps.document import as_csv, as_json
 from tests.support import CREATED, corpus_of, launch, local_store, quiet
 from tests.test_cli import bulkqa
 
 DOCUMENT = Path(__file__).parent.parent / "docs/reference/report.md"
 BANDS = (80, 90, 100)
-
-quick = settings(max_examples=40, deadline=None)
 
 names = st.frozensets(st.sampled_from(["dogs/ana", "dogs/ben", "cats/ana", "cats/cem"]), max_size=3)
 row_lists = st.lists(
@@ -128,7 +127,6 @@ def add_checks(store: Store, page: int, *checks: str) -> list[str]:
 # The document and the table.
 
 
-@quick
 @given(row_lists)
 def test_the_parts_agree(found: list[LabelRow]) -> None:
     """The table is that of `tabulate`, every item has one fate, and votes are counted once in each part."""
@@ -153,7 +151,6 @@ def test_the_parts_agree(found: list[LabelRow]) -> None:
     assert of_thresholds == sorted({one.key[1] for one in found})
 
 
-@quick
 @given(row_lists)
 def test_csv_carries_every_number(found: list[LabelRow]) -> None:
     """Each number of the document stands in the CSV, under its own name and what it is of."""
@@ -415,7 +412,7 @@ def test_batch_files_are_read_once(store: Store, monkeypatch: pytest.MonkeyPatch
     asked: list[object] = []
     read_all, get = type(store.blobs).read_all, type(store.table).get
 
-    def counting_read(blobs: Any, keys: Iterable[str]) -> Iterator[bytes]:
+    def counting_read(blobs: Any, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         return read_all(blobs, (read.append(key) or key for key in keys))  # type: ignore[func-returns-value]
 
     def counting_get(table: Any, keys: Any) -> Any:

@@ -189,7 +189,7 @@ def test_characters_that_cannot_be_written(store: Store) -> None:
     assert wrong(job_answers("dogs", store)) == [{"ana": [0]}, {}, {}]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     delivered=st.lists(
         st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["ana", "ben", "cem"])), max_size=5), max_size=6

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ ROOT = Path(__file__).parent.parent
 
 # In the order of the data; each may import those before it.
 STAGES = (
-    *("records", "statistics", "corpus", "batches", "plan", "spill", "tasks", "answers", "checks", "mixing"),
+    *("records", "statistics", "bands", "on_disk", "corpus", "batches", "costs", "plan", "spill"),
+    *("tasks", "answers", "checks", "mixing"),
     *("votes", "examples", "agreement", "calibration", "conflicts", "rounds", "report", "thresholds"),
 )
 
@@ -19,7 +21,7 @@ OPEN = {"bulkqa", "bulkqa.errors", "bulkqa.settings"}
 FLOW = {f"bulkqa.flow.{stage}" for stage in STAGES}
 OF_STEPS = FLOW | OPEN | {"bulkqa.ports", "bulkqa.wire", "bulkqa.jobs"}
 PORTAL = OF_STEPS | {
-    *("bulkqa.steps", "bulkqa.steps.analysis", "bulkqa.rendering", "bulkqa.report_page"),
+    *("bulkqa.steps", "bulkqa.steps.document", "bulkqa.rendering", "bulkqa.report_page"),
     *("bulkqa.portal.app", "bulkqa.portal.security"),
 }
 
@@ -27,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "bulkqa": set(),
     "bulkqa.errors": set(),
     "bulkqa.shipped": set(),
-    "bulkqa.settings": OPEN | {"bulkqa.flow.batches", "bulkqa.flow.report"},
+    "bulkqa.settings": OPEN | {"bulkqa.flow.bands", "bulkqa.flow.batches"},
     "bulkqa.ports": FLOW | OPEN,
     "bulkqa.wire": FLOW | OPEN,
     "bulkqa.launch_request": FLOW | OPEN,
@@ -71,9 +73,10 @@ ALLOWED: dict[str, set[str]] = {
     "bulkqa.steps.labeling_output": OF_STEPS,
     "bulkqa.steps.analysis": OF_STEPS
     | {f"bulkqa.steps.{name}" for name in ("answering", "labeling_output", "results", "rounds")},
+    "bulkqa.steps.document": OF_STEPS | {"bulkqa.steps.analysis"},
     "bulkqa.steps.reporting": OF_STEPS
     | {"bulkqa.report_page"}
-    | {f"bulkqa.steps.{name}" for name in ("analysis", "labeling_output", "results")},
+    | {f"bulkqa.steps.{name}" for name in ("analysis", "document", "labeling_output", "results")},
     "bulkqa.portal": set(),
     "bulkqa.portal.security": OPEN,
     "bulkqa.portal.server": OPEN,
@@ -127,6 +130,7 @@ CLI = {
 FREE = CLI | {"bulkqa.demo"}
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Return every module of the library by name."""
     found = {}

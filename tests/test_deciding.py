@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bulkqa import console, steps
+from bulkqa import steps
 from bulkqa.flow.answers import Decision
 from bulkqa.flow.votes import Vote
 from tests.support import corpus_of, launch, local_store
@@ -75,9 +75,8 @@ def test_a_cost_ratio(rows: str) -> None:
     assert found(rows, "--cost-ratio", "10", "--bands", "90,100")["Cat"]["threshold"] == 90
 
 
-def test_the_table_and_csv_say_the_same(rows: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_and_csv_say_the_same(rows: str) -> None:
     """Both have every label with its threshold; a file gets what standard output would."""
-    monkeypatch.setattr(console.out, "width", 100)  # which it has had since it was imported
     run = bulkqa("thresholds", rows)
     assert run.code == 0
     assert "100 of 100 confirmed from 80 on" in run.out

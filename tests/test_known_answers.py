@@ -130,7 +130,7 @@ def test_without_a_rate_pages_are_as_ever(store: Store) -> None:
     assert checks_on(pages_of(store)) == []
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     corpus=st.sets(st.tuples(st.integers(0, 40), st.sampled_from("ABC")), min_size=1, max_size=60),
     known=st.sets(st.tuples(st.integers(0, 40), st.sampled_from("ABC")), min_size=1, max_size=20),
@@ -225,6 +225,7 @@ def portal(tmp_path: Path) -> Iterator[Portal]:
         )
 
 
+@pytest.mark.slow
 def test_a_whole_review_in_the_portal(portal: Portal) -> None:
     """Three reviewers review every page: votes are on items alone, catch rates are what they did."""
     store, said = portal.store, dict[str, CheckTally]()

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bulkqa.errors import InputError
@@ -188,7 +188,6 @@ ours = {
 near = st.sampled_from(sorted(ours)).flatmap(lambda name: st.fixed_dictionaries({name: ours[name]}))
 
 
-@settings(max_examples=300, deadline=None)
 @given(near)
 @example({"title": "\ufffe"})
 @example({"title": "\x85"})

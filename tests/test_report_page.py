@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkqa.errors import InputError, NotFoundError
+from bulkqa.flow.bands import Bands
 from bulkqa.flow.examples import CellExamples
-from bulkqa.flow.report import Bands, tabulate
+from bulkqa.flow.report import tabulate
 from bulkqa.flow.votes import LabelRow
 from bulkqa.local.pictures import find_in
 from bulkqa.report_page import Embedded, Picture, linked, policy, render_report
 from bulkqa.report_words import interval, number, percent, signed
-from bulkqa.steps.analysis import analyse_rows, as_json
+from bulkqa.steps.analysis import analyse_rows
+from bulkqa.steps.document import as_json
 from tests.support import corpus_of, launch, local_store, png
 from tests.test_cli import bulkqa
 
@@ -112,7 +114,6 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
 @given(rows)
 def test_no_label_or_name_becomes_more_than_text(rows: list[LabelRow]) -> None:
     """Whatever labels and images are called, the page has our elements and attributes alone."""
@@ -126,7 +127,6 @@ def test_no_label_or_name_becomes_more_than_text(rows: list[LabelRow]) -> None:
         assert href.startswith(("#", "https://console.aws.amazon.com/s3/object/")) or href == "data:,"
 
 
-@settings(max_examples=40, deadline=None)
 @given(rows)
 def test_every_label_stands_in_the_table_as_it_is(rows: list[LabelRow]) -> None:
     """Each label of the document is written on the page, character by character."""
@@ -135,7 +135,6 @@ def test_every_label_stands_in_the_table_as_it_is(rows: list[LabelRow]) -> None:
     assert {line["label"] for line in document["labels"]} - {""} <= set(written)
 
 
-@settings(max_examples=40, deadline=None)
 @given(rows)
 def test_every_link_within_leads_somewhere(rows: list[LabelRow]) -> None:
     """No two elements share an id, and each link and description within the page names one."""
@@ -146,7 +145,6 @@ def test_every_link_within_leads_somewhere(rows: list[LabelRow]) -> None:
     assert inner | set(page.attributes("aria-labelledby")) <= set(ids)
 
 
-@settings(max_examples=40, deadline=None)
 @given(rows)
 def test_every_reviewed_cell_leads_to_its_pictures(rows: list[LabelRow]) -> None:
     """A cell of the table links to its pictures if anything of it was reviewed, and only then."""

@@ -440,7 +440,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
         yield job
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(outputs)
 def test_every_page_has_exactly_one_state(answered: Job, outputs: list[Lines]) -> None:
     """Whatever three attempts say, the states add up to the pages, and each page has the right one."""
@@ -479,9 +479,10 @@ class _Noted(LocalBlobs):
         self.alone.append(key)
         return super().read(key)
 
-    def read_all(self, keys: Iterable[str]) -> Iterator[bytes]:
+    def read_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """See `Blobs.read_all`."""
-        return map(super().read, keys)
+        unseen = super().read
+        return ((key, unseen(key)) for key in keys)
 
 
 def test_pages_and_answers_are_read_many_at_once(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

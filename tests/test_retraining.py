@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkqa.errors import NotFoundError
@@ -17,8 +17,6 @@ from bulkqa.flow.corpus import Row, read_corpus
 from bulkqa.flow.rounds import Finals
 from bulkqa.flow.votes import LabelRow, Outcome
 from bulkqa.retraining import METADATA, file_name, folder_names, image_folder, manifest
-
-quick = settings(max_examples=60, deadline=None)
 
 ALL = frozenset(Outcome)
 NOBODY = frozenset[str]()
@@ -110,7 +108,6 @@ names = st.text(letters, min_size=1, max_size=6).filter(lambda text: not text.is
 items = st.tuples(names.map(lambda name: f"s3://b/{name}"), names, st.floats(0, 100))
 
 
-@quick
 @given(st.lists(items, min_size=1, max_size=8, unique_by=lambda item: item[:2]))
 def test_a_manifest_is_a_corpus(found: list[tuple[str, str, float]]) -> None:
     """What was confirmed reads back from the manifest: image, label, and to 15 digits the confidence."""
@@ -124,6 +121,7 @@ def test_a_manifest_is_a_corpus(found: list[tuple[str, str, float]]) -> None:
         assert 0 <= row.confidence <= 100
 
 
+@pytest.mark.slow
 def test_a_confidence_keeps_its_band() -> None:
     """Every confidence of three decimals comes back from a manifest as it was."""
     rows = [confirmed(f"s3://b/{n}.jpg", "Dog", n / 1000) for n in range(0, 100_001, 17)]
@@ -136,7 +134,6 @@ def test_a_confidence_keeps_its_band() -> None:
 # Names of files.
 
 
-@quick
 @given(
     st.text(letters, min_size=1, max_size=30)
     | st.sampled_from(["..", ".", "CON", "nul.txt", "a:b", "x ", "%41"])
@@ -158,7 +155,6 @@ def test_long_names_stay_apart() -> None:
     assert all(name.endswith(".jpeg") for name in names)
 
 
-@quick
 @given(st.lists(st.text("aAäÄ%/6.", min_size=1, max_size=3), unique=True, max_size=12))
 def test_folders_differ_where_case_is_ignored(labels: list[str]) -> None:
     """Each label has a folder of its own, on systems that ignore case too, and the folder tells the label."""

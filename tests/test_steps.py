@@ -372,7 +372,7 @@ def test_the_votes_of_every_page_land_on_the_right_pictures(store: Store) -> Non
     assert report.totals.all.confirmed == sum(all(says) for says in truth.values())
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     items=st.dictionaries(
         st.tuples(st.integers(0, 40), st.sampled_from(["A", "B", "犬"])), st.integers(0, 100), min_size=1

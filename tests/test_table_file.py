@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkqa.errors import InputError
@@ -24,8 +24,6 @@ from bulkqa.table_file import (
     read_rows,
     record,
 )
-
-quick = settings(max_examples=40, deadline=None)
 
 ROW = LabelRow(
     ("s3://bucket/a.jpg", "Dog"),
@@ -148,14 +146,12 @@ described = st.builds(
 )
 
 
-@quick
 @given(st.lists(described, max_size=4))
 def test_csv_reads_back(rows: Sequence[LabelRow]) -> None:
     """What is written as CSV reads back as the same rows."""
     assert read("".join(as_csv(exported(row, "dogs") for row in rows))) == rows
 
 
-@quick
 @given(st.lists(described, min_size=1, max_size=4))
 def test_json_lines_read_back(rows: Sequence[LabelRow]) -> None:
     """What is written as JSON Lines reads back as the same rows."""
@@ -184,7 +180,6 @@ def dynamodb_line(row: LabelRow, **more: object) -> str:
     return json.dumps({"Item": item | more}) + "\n"
 
 
-@quick
 @given(st.lists(described, min_size=1, max_size=4))
 def test_a_dynamodb_export_reads_back(rows: Sequence[LabelRow]) -> None:
     """The lines of a DynamoDB export read as the rows they were; revisions are left aside."""

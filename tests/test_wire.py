@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkqa.errors import InputError
@@ -21,8 +21,6 @@ from bulkqa.wire import (
     read_state_event,
     write_payload,
 )
-
-quick = settings(max_examples=40, deadline=None)
 
 URI = "s3://bucket/jobs/dogs/custom-labeling-inputs/00000000.json"
 CONTENT = '{"item-000":{"Confirmed":true}}'
@@ -89,7 +87,6 @@ pages = st.builds(
 )
 
 
-@quick
 @given(pages)
 def test_payload_reads_back(page: AnsweredPage) -> None:
     """A payload that was written reads back as the same page."""
@@ -296,7 +293,6 @@ json_values = st.recursive(
 keys = st.sampled_from(["source-ref", "source", LABEL, f"{LABEL}-metadata", "b", "b-metadata"]) | st.text()
 
 
-@quick
 @given(st.lists(st.dictionaries(keys, json_values, max_size=5), max_size=5), st.none() | st.just(LABEL))
 def test_any_output_manifest_is_read_line_by_line(lines: list[dict[str, object]], known: str | None) -> None:
     """Whatever the lines hold, there is one for each, and none is both labelled and failed."""

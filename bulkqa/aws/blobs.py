@@ -53,9 +53,9 @@ class S3Blobs:
                 ):
                     raise self._explained(error, key) from error
 
-    def read_all(self, keys: Iterable[str]) -> Iterator[bytes]:
+    def read_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """See `Blobs.read_all`. Reads many at once; the bytes of at most 2 x `THREADS` are held."""
-        return self._threads.map(self.read, keys)
+        return self._threads.map(lambda key: (key, self.read(key)), keys)
 
     def write(self, key: str, data: bytes) -> None:
         """See `Blobs.write`."""

@@ -7,7 +7,7 @@ import typer
 from bulkqa import SCHEMA, console
 from bulkqa.cli.app import app
 from bulkqa.cli.options import Stack, TableOrJson
-from bulkqa.cli.output import print_json
+from bulkqa.cli.output import write_json
 from bulkqa.cli.places import check_up
 from bulkqa.errors import BulkqaError, InputError
 
@@ -22,7 +22,7 @@ def doctor(stack: Stack = None, format: Annotated[TableOrJson, typer.Option()] =
         raise InputError("name a stack, with --stack or BULKQA_STACK")
     findings = check_up(stack)
     if format is TableOrJson.json:
-        print_json({"schema": SCHEMA, "stack": stack, "findings": [one._asdict() for one in findings]})
+        write_json({"schema": SCHEMA, "stack": stack, "findings": [one._asdict() for one in findings]})
     else:
         console.print_findings(f"Stack {stack}", findings)
     faults = sum(one.state == "fault" for one in findings)

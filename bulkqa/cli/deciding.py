@@ -1,21 +1,17 @@
 """`bulkqa thresholds`."""
 
-import csv
-import io
-import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from bulkqa import SCHEMA, console, jobs
+from bulkqa import SCHEMA, console
 from bulkqa.cli.app import app
 from bulkqa.cli.options import DEFAULT_HOME, Bucket, Home, Output, ReportFormat, Source, Stack, Table
-from bulkqa.cli.output import write, written
+from bulkqa.cli.output import write_csv, write_json, written
 from bulkqa.cli.places import open_store
 from bulkqa.cli.sources import rows_of
 from bulkqa.errors import InputError
-from bulkqa.flow.report import read_bands
+from bulkqa.flow.bands import read_bands
 from bulkqa.flow.thresholds import (
     ASSURANCE,
     TARGET,
@@ -62,33 +58,23 @@ def thresholds(
     target = TARGET if target is None else target
     assurance = ASSURANCE if assurance is None else assurance
     wanted = None if bands is None else read_bands(bands)
-    with rows_of(source, lambda: open_store(home, stack, bucket, table)) as (rows, job, job_bands):
-        evidence = weigh(rows, wanted or job_bands)
-    found: list[Threshold] | list[Promise]
+    with rows_of(source, open_store(home, stack, bucket, table)) as found:
+        evidence = weigh(found.rows, wanted or found.bands)
+    job, samples = found.job, None if found.settings is None else found.settings.sample
+    results: list[Threshold] | list[Promise]
     rule: dict[str, object]
     if ratio is not None:
-        found = cost_thresholds(evidence, ratio)
+        results = cost_thresholds(evidence, ratio)
         rule = {"rule": "cost-ratio", "cost_ratio": float(ratio)}
         title = f"{job or source}: less than 1 wrong to {float(ratio):g} right in every band"
     else:
-        samples = None
-        if job is not None:
-            with open_store(home, stack, bucket, table) as store:
-                samples = jobs.settings_of(job, store.blobs).sample
-        found = promised_thresholds(evidence, target, assurance, samples)
+        results = promised_thresholds(evidence, target, assurance, samples)
         rule = {"rule": "target", "target": target, "assurance": assurance}
         title = f"{job or source}: precision at least {target:.4g}, with assurance {assurance:.4g}"
     if format is ReportFormat.table:
-        shown = console.thresholds_table(found, title)
-        if output is None:
-            console.out.print(shown)
-        else:
-            with written(output) as file:
-                Console(file=file, highlight=False).print(shown)
+        with written(output) as file:
+            console.print_thresholds(results, title, file)
     elif format is ReportFormat.json:
-        document = {"schema": SCHEMA, "job": job, **as_json(found, rule)}
-        write([json.dumps(document, ensure_ascii=False, indent=1), "\n"], output)
+        write_json({"schema": SCHEMA, "job": job, **as_json(results, rule)}, output)
     else:
-        text = io.StringIO()
-        csv.writer(text).writerows(as_table(found, ratio is None, SCHEMA))
-        write([text.getvalue()], output)
+        write_csv(as_table(results, ratio is None, SCHEMA), output)

@@ -55,8 +55,8 @@ def export(
             found = (table_file.exported(row, job, label) for row, label in finals.of(wanted))
             _write_records(found, table_file.FINAL_COLUMNS, format, output)
     else:
-        with rows_of(source, lambda: store) as (rows, job, _):
-            found = (table_file.exported(row, job) for row in rows if row.outcome in wanted)
+        with rows_of(source, store) as opened:
+            found = (table_file.exported(row, opened.job) for row in opened.rows if row.outcome in wanted)
             _write_records(found, table_file.COLUMNS, format, output)
 
 

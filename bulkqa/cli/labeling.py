@@ -8,7 +8,7 @@ import typer
 from bulkqa import SCHEMA, console, jobs
 from bulkqa.cli.app import app
 from bulkqa.cli.options import DEFAULT_HOME, Stack, TableOrJson
-from bulkqa.cli.output import print_json
+from bulkqa.cli.output import write_json
 from bulkqa.cli.places import labeling_service, now, open_store, outputs_for_labeling, outputs_of
 from bulkqa.errors import BulkqaError, InputError
 from bulkqa.labeling_request import (
@@ -105,7 +105,7 @@ def start(
     address = _sign_in_address(workteam, service)
     if format is TableOrJson.json:
         parts = [part._asdict() for part in started.parts]
-        print_json({"schema": SCHEMA, "job": job, "parts": parts, "sign_in": address})
+        write_json({"schema": SCHEMA, "job": job, "parts": parts, "sign_in": address})
         return
     for part in started.parts:
         text = {
@@ -127,7 +127,7 @@ def status(job: Job, stack: Stack = None, format: Format = TableOrJson.table) ->
     teams = dict.fromkeys(attempt.record.workteam for attempt in attempts)
     addresses = {team: _sign_in_address(team, service) for team in teams}
     if format is TableOrJson.json:
-        print_json(
+        write_json(
             {
                 "schema": SCHEMA,
                 "job": job,
@@ -173,7 +173,7 @@ def stop(job: Job, stack: Stack = None, format: Format = TableOrJson.table) -> N
     with open_store(DEFAULT_HOME, stack, None, None) as store:
         stopped = labeling_jobs.stop(job, store.blobs, labeling_service())
     if format is TableOrJson.json:
-        print_json({"schema": SCHEMA, "job": job, "stopped": stopped})
+        write_json({"schema": SCHEMA, "job": job, "stopped": stopped})
         return
     for name in stopped:
         console.out.print(f"Stopping labeling job {name}.", soft_wrap=True)

@@ -11,11 +11,11 @@ import typer
 from bulkqa import SCHEMA, console, parquet, steps
 from bulkqa.cli.app import app
 from bulkqa.cli.options import DEFAULT_HOME, Bucket, Home, Stack, Table, TableOrJson
-from bulkqa.cli.output import print_json
-from bulkqa.cli.places import image_root_of, local_copy, now, open_store, pictures_of
+from bulkqa.cli.output import write_json
+from bulkqa.cli.places import image_root_of, local_copy, now, open_store, pictures_of, shown
 from bulkqa.errors import InputError
+from bulkqa.flow.bands import read_bands
 from bulkqa.flow.plan import read_plan
-from bulkqa.flow.report import read_bands
 from bulkqa.settings import JobSettings
 
 
@@ -97,7 +97,7 @@ def launch(
             plan=plan,
             open_checks=None if checks_path is None else _opener(checks_path),
         )
-        rejected = store.blobs.uri(launched.rejected_key) if on_aws else str(home / launched.rejected_key)
+        rejected = shown(launched.rejected_key, store, home)
     print_launched(launched, rejected, format)
 
 
@@ -134,7 +134,7 @@ def print_launched(launched: steps.Launched, rejected_file: str, format: TableOr
     if counts.rejected > len(launched.first_rejected):
         console.err.print(f"... and {counts.rejected - len(launched.first_rejected)} more rejected rows")
     if format is TableOrJson.json:
-        print_json(
+        write_json(
             {
                 "schema": SCHEMA,
                 "job": launched.job,

@@ -1,5 +1,6 @@
 """Where results go: standard output, or a file that takes its place when it is whole."""
 
+import csv
 import json
 import os
 import shutil
@@ -14,9 +15,15 @@ import typer
 from bulkqa.errors import InputError
 
 
-def print_json(document: object) -> None:
-    """Print one JSON document and nothing else."""
-    write([json.dumps(document, ensure_ascii=False, indent=1), "\n"], None)
+def write_json(document: object, output: Path | None = None) -> None:
+    """Write one JSON document and nothing else."""
+    write([json.dumps(document, ensure_ascii=False, indent=1), "\n"], output)
+
+
+def write_csv(rows: Iterable[Iterable[object]], output: Path | None) -> None:
+    """Write rows as CSV."""
+    with written(output) as file:
+        csv.writer(file).writerows(rows)
 
 
 @contextmanager

@@ -109,6 +109,12 @@ def needs_aws() -> Iterator[None]:
         raise BulkqaError("AWS needs the extra 'aws': make setup, or pip install 'bulkqa[aws]'") from None
 
 
+def shown(key: str, store: Store, home: Path) -> str:
+    """Return where a person finds a blob: its address in S3, or its file below `home`."""
+    uri = store.blobs.uri(key)
+    return uri if uri.startswith("s3://") else str(home / key)
+
+
 def now() -> str:
     """Return the time of day as job files have it."""
     return timestamp(time.time())

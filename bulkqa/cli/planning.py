@@ -1,9 +1,6 @@
 """`bulkqa plan`."""
 
-import csv
 import dataclasses
-import io
-import json
 from typing import Annotated, Any
 
 import typer
@@ -11,12 +8,12 @@ import typer
 from bulkqa import SCHEMA, console, jobs, parquet
 from bulkqa.cli.app import app
 from bulkqa.cli.options import DEFAULT_HOME, Bucket, Home, Output, ReportFormat, Stack, Table
-from bulkqa.cli.output import write, written
+from bulkqa.cli.output import write_csv, write_json, written
 from bulkqa.cli.places import local_copy, open_store
 from bulkqa.cli.sources import is_file
 from bulkqa.errors import InputError
+from bulkqa.flow.bands import read_bands
 from bulkqa.flow.plan import SECONDS_PER_PICTURE, Plan, plan_json, plan_labels, plan_rows
-from bulkqa.flow.report import read_bands
 from bulkqa.settings import JobSettings
 from bulkqa.steps.planning import count_corpus, count_job, seconds_per_picture
 
@@ -100,11 +97,9 @@ def plan(
         plan_labels(counted.populations, settings.bands, target, assurance, reviews_per_label, counted.votes),
     )
     if format is ReportFormat.json:
-        write([json.dumps(plan_json(planned, SCHEMA), ensure_ascii=False, indent=1), "\n"], output)
+        write_json(plan_json(planned, SCHEMA), output)
     elif format is ReportFormat.csv:
-        text = io.StringIO()
-        csv.writer(text).writerows(plan_rows(planned, SCHEMA))
-        write([text.getvalue()], output)
+        write_csv(plan_rows(planned, SCHEMA), output)
     else:
         with written(output) as file:
             console.print_plan(planned, file)

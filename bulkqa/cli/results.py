@@ -1,6 +1,5 @@
 """`bulkqa report` and `replay`."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -19,14 +18,14 @@ from bulkqa.cli.options import (
     Table,
     TableOrJson,
 )
-from bulkqa.cli.output import print_json, write, written
+from bulkqa.cli.output import write, write_json, written
 from bulkqa.cli.places import open_store, picture_files
-from bulkqa.cli.sources import is_file, rows_of
+from bulkqa.cli.sources import is_file, rows_of_file
 from bulkqa.errors import InputError
+from bulkqa.flow.bands import PUBLISHED_BANDS, read_bands
 from bulkqa.flow.examples import CellExamples
-from bulkqa.flow.report import read_bands
 from bulkqa.ports import Notice, Store
-from bulkqa.steps.analysis import as_csv, as_json
+from bulkqa.steps.document import as_csv, as_json
 
 
 @app.command()
@@ -54,10 +53,10 @@ def report(
     if is_file(source):
         if final:
             raise InputError(f"{source}: --final needs a job: a file does not say which jobs adjudicate it")
-        with rows_of(source, lambda: open_store(home, stack, bucket, table)) as (rows, _, usual):
-            examples = CellExamples(wanted or usual)
+        with rows_of_file(Path(source)) as rows:
+            examples = CellExamples(wanted or PUBLISHED_BANDS)
             see = examples.add if format is ReportFormat.html else None
-            analysis = steps.analyse_rows(rows, wanted or usual, see)
+            analysis = steps.analyse_rows(rows, wanted or PUBLISHED_BANDS, see)
     else:
         with open_store(home, stack, bucket, table) as store:
             settings = jobs.settings_of(source, store.blobs)
@@ -75,7 +74,7 @@ def report(
         document = as_json(analysis, published) | {"examples": examples.as_json()}
         write([render_report(document, Embedded(picture_files(image_root)), Path(source).name)], output)
     elif format is ReportFormat.json:
-        write([json.dumps(as_json(analysis, published), ensure_ascii=False, indent=1), "\n"], output)
+        write_json(as_json(analysis, published), output)
     else:
         write(as_csv(analysis, published), output)
 
@@ -102,7 +101,7 @@ def replay(
         console.err.print(f"left out: {problem}", style="yellow", markup=False)
     recorded = replayed.recorded
     if format is TableOrJson.json:
-        print_json(
+        write_json(
             {
                 "schema": SCHEMA,
                 "job": job,
@@ -130,7 +129,7 @@ def _check_votes(job: str, store: Store, format: TableOrJson, notice: Notice) ->
             {"s3_image_url": one.key[0], "label": one.key[1], "voter": one.voter, "decision": one.decision}
             for one in found
         ]
-        print_json({"schema": SCHEMA, "job": job, "votes_without_answer": listed})
+        write_json({"schema": SCHEMA, "job": job, "votes_without_answer": listed})
         return
     for one in found:
         console.out.print(f"{one.key[0]}  {one.key[1]}  {one.voter}  {one.decision}", soft_wrap=True)

@@ -8,7 +8,7 @@ import typer
 from bulkqa import SCHEMA, console, jobs, steps
 from bulkqa.cli.app import app
 from bulkqa.cli.options import DEFAULT_HOME, LOOPBACK, Bucket, Home, Port, Stack, Table, TableOrJson
-from bulkqa.cli.output import print_json
+from bulkqa.cli.output import write_json
 from bulkqa.cli.places import listening, local_portal, local_store, now, open_store
 from bulkqa.errors import InputError
 from bulkqa.ports import Progress, Store
@@ -104,7 +104,7 @@ def status(
             return
         progress = _progress(store, job)
     if format is TableOrJson.json:
-        print_json(
+        write_json(
             {
                 "schema": SCHEMA,
                 "jobs": [

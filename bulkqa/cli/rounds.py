@@ -10,10 +10,9 @@ from bulkqa import console, steps
 from bulkqa.cli.app import app
 from bulkqa.cli.launching import print_launched
 from bulkqa.cli.options import DEFAULT_HOME, Bucket, Home, Stack, Table, TableOrJson
-from bulkqa.cli.places import now, open_store
+from bulkqa.cli.places import now, open_store, shown
 from bulkqa.errors import InputError
 from bulkqa.flow.rounds import Proposals
-from bulkqa.ports import Store
 
 Job = Annotated[str, typer.Argument(metavar="JOB", help="The job that the new one follows.")]
 New = Annotated[str, typer.Option("--job", metavar="NAME", help="Name of the new job.")]
@@ -55,7 +54,7 @@ def relabel(
             markup=False,
             soft_wrap=True,
         )
-    print_launched(round_.launched, _rejected(round_.launched, store, home), format)
+    print_launched(round_.launched, shown(round_.launched.rejected_key, store, home), format)
 
 
 @app.command()
@@ -72,7 +71,7 @@ def adjudicate(
     """Have the images reviewed once more on which a job's reviewers disagree; what is said then decides."""
     with open_store(home, stack, bucket, table) as store, console.progress_bar() as notice:
         launched = steps.adjudicate(job, new, store, reviewers=reviewers, created_at=now(), notice=notice)
-    print_launched(launched, _rejected(launched, store, home), format)
+    print_launched(launched, shown(launched.rejected_key, store, home), format)
 
 
 def _read(path: Path) -> Proposals:
@@ -81,9 +80,3 @@ def _read(path: Path) -> Proposals:
             return Proposals(file, path.name)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
-
-
-def _rejected(launched: steps.Launched, store: Store, home: Path) -> str:
-    """Return where the rejected rows are listed."""
-    uri = store.blobs.uri(launched.rejected_key)
-    return uri if uri.startswith("s3://") else str(home / launched.rejected_key)

@@ -3,31 +3,47 @@
 import gzip
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from bulkqa import console, jobs, parquet, steps, table_file
 from bulkqa.errors import InputError
+from bulkqa.flow.bands import PUBLISHED_BANDS, Bands
 from bulkqa.flow.records import Rejected
-from bulkqa.flow.report import PUBLISHED_BANDS, Bands
 from bulkqa.flow.votes import LabelRow
 from bulkqa.ports import Store
+from bulkqa.settings import JobSettings
+
+
+class Rows(NamedTuple):
+    """The rows of a SOURCE, and the job it is, if it is one."""
+
+    rows: Iterable[LabelRow]
+    settings: JobSettings | None
+
+    @property
+    def job(self) -> str | None:
+        """The job's name."""
+        return None if self.settings is None else self.settings.job
+
+    @property
+    def bands(self) -> Bands:
+        """The bands that it is reported in where nobody says otherwise."""
+        return PUBLISHED_BANDS if self.settings is None else self.settings.bands
 
 
 @contextmanager
-def rows_of(
-    source: str, opened: Callable[[], AbstractContextManager[Store]]
-) -> Iterator[tuple[Iterable[LabelRow], str | None, Bands]]:
-    """Open a SOURCE: its rows, its job if it is one, and its bands."""
+def rows_of(source: str, store: AbstractContextManager[Store]) -> Iterator[Rows]:
+    """Open a SOURCE; `store` is opened where it is a job."""
     if is_file(source):
         with rows_of_file(Path(source)) as rows:
-            yield rows, None, PUBLISHED_BANDS
+            yield Rows(rows, None)
     else:
-        with opened() as store:
-            settings = jobs.settings_of(source, store.blobs)
-            yield steps.job_rows(source, store), source, settings.bands
+        with store as opened:
+            settings = jobs.settings_of(source, opened.blobs)
+            yield Rows(steps.job_rows(source, opened), settings)
 
 
 @contextmanager

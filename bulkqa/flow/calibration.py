@@ -11,10 +11,9 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 from operator import itemgetter
 from statistics import NormalDist
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-from bulkqa.flow.spill import temporary_database
+from bulkqa.flow.on_disk import OnDisk
 from bulkqa.flow.statistics import Interval, wilson
 from bulkqa.flow.votes import LabelRow, Outcome
 
@@ -187,10 +186,10 @@ def in_words(found: Calibration) -> str | None:
     return f"{words}." if low > 0.5 else f"{words}: they score higher."
 
 
-class Scores:
+class Scores(OnDisk):
     """Reviewed items by label, confidence and outcome, counted row by row.
 
-    Beyond some thousands of distinct ones they are kept in a temporary file that goes with the object. Items
+    Beyond some thousands of distinct ones they are kept on disk. Items
     below the lowest of `bands` have no place here.
 
     >>> with Scores((80, 100)) as scores:
@@ -202,19 +201,9 @@ class Scores:
     """
 
     def __init__(self, bands: Sequence[float]) -> None:
+        super().__init__("CREATE TABLE score (label TEXT, confidence REAL, right INTEGER, items INTEGER)")
         self._bands = bands
         self._pending: dict[tuple[str, float, bool], int] = {}
-        self._db = temporary_database(
-            "CREATE TABLE score (label TEXT, confidence REAL, right INTEGER, items INTEGER);"
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._db.close()
 
     def count(self, row: LabelRow) -> None:
         """Count one item; one that is not reviewed says nothing, a split one is wrong."""
@@ -227,10 +216,8 @@ class Scores:
             self._spill()
 
     def _spill(self) -> None:
-        self._db.execute("BEGIN")
         rows = ((*key, items) for key, items in self._pending.items())
-        self._db.executemany("INSERT INTO score VALUES (?, ?, ?, ?)", rows)
-        self._db.execute("COMMIT")
+        self._fill("INSERT INTO score VALUES (?, ?, ?, ?)", rows)
         self._pending.clear()
 
     def calibrations(self) -> tuple[dict[str, Calibration], Calibration]:

@@ -7,10 +7,9 @@ confirmed under another, it tells what the model took for what: a confusion pair
 from collections.abc import Iterator
 from itertools import combinations, groupby
 from operator import itemgetter
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-from bulkqa.flow.spill import temporary_database
+from bulkqa.flow.on_disk import OnDisk
 from bulkqa.flow.votes import LabelRow, Outcome
 
 EXAMPLES = 10
@@ -63,7 +62,7 @@ class _Pairs:
         return tuple(pairs[:PAIRS])
 
 
-class Judgements:
+class Judgements(OnDisk):
     """Confirmed and rejected items, counted row by row in any order, and kept in a temporary file by image.
 
     A split item says neither, and a row without an image nothing. Memory depends on pairs of labels alone.
@@ -77,16 +76,8 @@ class Judgements:
     """
 
     def __init__(self) -> None:
+        super().__init__("CREATE TABLE judged (image TEXT, label TEXT, confirmed INTEGER)")
         self._pending: list[tuple[str, str, bool]] = []
-        self._db = temporary_database("CREATE TABLE judged (image TEXT, label TEXT, confirmed INTEGER);")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._db.close()
 
     def count(self, row: LabelRow) -> None:
         """Take in one item."""
@@ -97,9 +88,7 @@ class Judgements:
                 self._spill()
 
     def _spill(self) -> None:
-        self._db.execute("BEGIN")
-        self._db.executemany("INSERT INTO judged VALUES (?, ?, ?)", self._pending)
-        self._db.execute("COMMIT")
+        self._fill("INSERT INTO judged VALUES (?, ?, ?)", self._pending)
         self._pending.clear()
 
     def conflicts(self) -> Conflicts:

@@ -5,10 +5,11 @@ decides, so that what is shown is a fair draw, and the same one in whatever orde
 """
 
 import zlib
-from bisect import bisect_right, insort
+from bisect import insort
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from bulkqa.flow.bands import band_of
 from bulkqa.flow.votes import LabelRow, Outcome
 
 PER_CELL = 12
@@ -36,18 +37,17 @@ class CellExamples:
 
     def __init__(self, bounds: Sequence[float], per_cell: int = PER_CELL, in_all: int = IN_ALL) -> None:
         self._bounds = tuple(bounds)
-        self._inner = self._bounds[1:-1]
         self._at_most = per_cell
         self._in_all = in_all
         self._cells: dict[tuple[str, int], list[Example]] = {}
 
     def add(self, row: LabelRow) -> None:
         """Take a row into account; one that is not reviewed, or below the lowest band, is no example."""
-        rank = _RANKS.get(row.outcome)
-        if rank is None or row.confidence < self._bounds[0]:
+        rank, band = _RANKS.get(row.outcome), band_of(row.confidence, self._bounds)
+        if rank is None or band is None:
             return
         (image, label), confidence = row.key, row.confidence
-        place = (label, bisect_right(self._inner, confidence))
+        place = (label, band)
         cell = self._cells.get(place)
         if cell is None:
             cell = self._new_cell(place)

@@ -7,19 +7,18 @@ that nobody can count on one. Each is used once before any is used twice. All dr
 
 import hashlib
 import math
-import sqlite3
 from collections import Counter, deque
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from itertools import count, groupby, islice
 from operator import itemgetter
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from bulkqa.errors import InputError
 from bulkqa.flow.batches import Batch
 from bulkqa.flow.checks import RIGHT, WRONG
 from bulkqa.flow.corpus import IMAGE_FIELDS, Keep, Row, read_row
+from bulkqa.flow.on_disk import OnDisk
 from bulkqa.flow.records import Records, Rejected
 from bulkqa.flow.tasks import TaskItem
 
@@ -123,8 +122,8 @@ class Candidate(NamedTuple):
     label: str
 
 
-class Pool:
-    """What is known of pictures, on disk, in a temporary file that goes with the object.
+class Pool(OnDisk):
+    """What is known of pictures, on disk.
 
     >>> with Pool(seed=0) as pool:
     ...     pool.add("a.jpg", "Dog", Standing.RIGHT), pool.add("b.jpg", "Cat", Standing.RIGHT)
@@ -136,11 +135,8 @@ class Pool:
     """
 
     def __init__(self, seed: int) -> None:
-        # An empty name is SQLite's way to ask for a temporary database on disk, cleaned up by itself.
-        self._db = sqlite3.connect("", isolation_level=None)
-        self._db.executescript(
-            f"""
-            PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{_CACHE_KIB};
+        super().__init__(
+            """
             CREATE TABLE known (
                 picture TEXT, label TEXT, standing INTEGER, image TEXT, anywhere INTEGER, line INTEGER,
                 uses INTEGER, shuffle BLOB, PRIMARY KEY (picture, label)
@@ -154,14 +150,6 @@ class Pool:
         self._seed = seed
         self._most = 0
         self._indexed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._db.close()
 
     def add(
         self,

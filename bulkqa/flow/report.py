@@ -1,24 +1,16 @@
 """Report: how right is each label at each confidence, as the reviewers saw it.
 
-The label x confidence band table. A band [lo, hi) holds lo <= confidence < hi, the last one hi as
-well, judged on the confidence as given, never rounded. Every share has a 95 % Wilson interval.
+The label x confidence band table. Every share has a 95 % Wilson interval.
 """
 
 import math
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import NamedTuple
 
-from bulkqa.errors import InputError
+from bulkqa.flow.bands import PUBLISHED_BANDS, Bands, band_of, band_pairs, check_bands
 from bulkqa.flow.statistics import Interval, wilson
 from bulkqa.flow.votes import LabelRow, Outcome
-
-Bands = tuple[float, ...]
-"""The bounds of the bands, rising: (80, 85, 90, 95, 100) are four bands."""
-
-PUBLISHED_BANDS: Bands = (80, 85, 90, 95, 100)
 
 
 @dataclass(slots=True)
@@ -108,10 +100,11 @@ class Report:
         line = self.labels.get(label)
         if line is None:
             line = self.labels[label] = LabelTally([Tally() for _ in self.bands[1:]])
-        if confidence < self.bands[0]:
+        band = band_of(confidence, self.bands)
+        if band is None:
             self.below += 1
             return False
-        line.bands[bisect_right(self.bands, confidence, 1, len(self.bands) - 1) - 1].count(row)
+        line.bands[band].count(row)
         return True
 
     def sort(self) -> None:
@@ -126,35 +119,6 @@ class Report:
             for mine, theirs in zip(total.bands, line.bands, strict=True):
                 mine += theirs
         return total
-
-
-def read_bands(text: str) -> Bands:
-    """Return bands given as rising bounds with commas between them, the last one 100.
-
-    Raises `InputError` naming the fault.
-
-    >>> read_bands("80,85,90,95,100")
-    (80.0, 85.0, 90.0, 95.0, 100.0)
-    """
-    try:
-        bands = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"bands {text!r}: not numbers with commas between them") from None
-    return check_bands(bands)
-
-
-def check_bands(bands: Sequence[float]) -> Bands:
-    """Return `bands` if they can be used: at least two bounds, rising, from 0 up, the last one 100."""
-    shown = ",".join(f"{bound:g}" for bound in bands)
-    if len(bands) < 2:
-        raise InputError(f"bands {shown!r}: at least two bounds are needed")
-    if not all(math.isfinite(bound) for bound in bands) or bands[0] < 0:
-        raise InputError(f"bands {shown!r}: every bound has to lie within 0 to 100")
-    if any(low >= high for low, high in pairwise(bands)):
-        raise InputError(f"bands {shown!r}: the bounds have to rise")
-    if bands[-1] != 100:
-        raise InputError(f"bands {shown!r}: the last bound has to be 100, so that every item has a band")
-    return tuple(bands)
 
 
 def tabulate(rows: Iterable[LabelRow], bands: Bands = PUBLISHED_BANDS) -> Report:
@@ -269,15 +233,6 @@ def _averages(report: Report, published: bool) -> list[float | None]:
     if published:
         columns = [[None if share is None else round(share, 4) for share in column] for column in columns]
     return [class_average(column) for column in columns]
-
-
-def band_pairs(bands: Bands) -> list[tuple[float, float]]:
-    """Return the bands as (low, high).
-
-    >>> band_pairs((80, 90, 100))
-    [(80, 90), (90, 100)]
-    """
-    return list(pairwise(bands))
 
 
 def _tally_json(tally: Tally) -> dict[str, object]:

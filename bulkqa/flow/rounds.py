@@ -8,41 +8,18 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from bulkqa.errors import InputError
 from bulkqa.flow.corpus import IMAGE_FIELDS
+from bulkqa.flow.on_disk import OnDisk
 from bulkqa.flow.records import Records, Rejected
-from bulkqa.flow.spill import temporary_database
-from bulkqa.flow.votes import LabelRow, Outcome
-
-RELABEL, ADJUDICATE = "relabel:", "adjudicate:"
-"""What the source of a next round begins with; the job it follows comes behind."""
+from bulkqa.flow.votes import ADJUDICATE, RELABEL, LabelRow, Outcome
 
 _CHUNK = 2000
 
 
-class _OnDisk:
-    """A temporary database on disk that goes with the object."""
-
-    def __init__(self, schema: str) -> None:
-        self._db = temporary_database(schema)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._db.close()
-
-    def _fill(self, statement: str, values: Iterable[Sequence[object]]) -> None:
-        source = iter(values)
-        while some := list(islice(source, _CHUNK)):
-            self._db.execute("BEGIN")
-            self._db.executemany(statement, some)
-            self._db.execute("COMMIT")
-
-
-class Reviewed(_OnDisk):
+class Reviewed(OnDisk):
     """Which labels of which images were confirmed or rejected, on disk: split and unreviewed ones say nothing.
 
     >>> rows = [LabelRow(("a", "Dog"), 90, 0, 1), LabelRow(("a", "Wolf"), 90, 1), LabelRow(("b", "Dog"), 90, 1)]
@@ -94,7 +71,7 @@ class Reviewed(_OnDisk):
         return found
 
 
-class Proposals(_OnDisk):
+class Proposals(OnDisk):
     r"""Labels that somebody proposes in place of disconfirmed ones, on disk; `name` is the file's.
 
     The file is CSV with the columns `image` and `label`, one proposal a row, or one JSON object of labels,
@@ -221,7 +198,7 @@ class FinalLabel(NamedTuple):
     created_at: str | None
 
 
-class Finals(_OnDisk):
+class Finals(OnDisk):
     """The items of a job or file with the labels their images have in the end, on disk.
 
     `rows` have an adjudication's votes where one decided, `later` are the rows of relabelling rounds. Rows

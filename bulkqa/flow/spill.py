@@ -5,20 +5,18 @@ alike.
 """
 
 import hashlib
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from types import TracebackType
-from typing import Self
 
+from bulkqa.flow.bands import band_of
 from bulkqa.flow.batches import Order
 from bulkqa.flow.corpus import Item, Row
-from bulkqa.flow.plan import Sample, band_of
+from bulkqa.flow.on_disk import OnDisk
+from bulkqa.flow.plan import Sample
 from bulkqa.flow.records import Rejected
 
 _CHUNK = 2000
-_CACHE_KIB = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +37,8 @@ class Counts:
         return sum(self.of_label.values())
 
 
-def temporary_database(schema: str) -> sqlite3.Connection:
-    """Return a database with these tables, in a temporary file that goes with it; it takes little memory."""
-    # An empty name is SQLite's way to ask for a temporary database on disk, cleaned up by itself.
-    database = sqlite3.connect("", isolation_level=None)
-    fast = f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{_CACHE_KIB};"
-    database.executescript(fast + schema)
-    return database
-
-
-class Spill:
-    """The rows of a corpus on disk, in a temporary file that goes with the object.
+class Spill(OnDisk):
+    """The rows of a corpus on disk.
 
     Items below `minimum_confidence` are counted and left out; among duplicates the first line wins,
     whatever its confidence.
@@ -62,7 +51,7 @@ class Spill:
     """
 
     def __init__(self, seed: int, minimum_confidence: float = 0) -> None:
-        self._db = temporary_database(
+        super().__init__(
             """
             CREATE TABLE item (shuffle BLOB, label TEXT, image TEXT, confidence REAL, line INTEGER);
             CREATE TABLE rejected (line INTEGER, reason TEXT);
@@ -75,14 +64,6 @@ class Spill:
         # Of each label and band, the largest hash in the sample: that alone says what is in it.
         self._last: dict[tuple[str, int], bytes] = {}
         self._keyed = hashlib.blake2b(key=seed.to_bytes(16, "big", signed=True), digest_size=16)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._db.close()
 
     def add(self, rows: Iterable[Row | Rejected]) -> None:
         """Take in rows, in file order."""
@@ -136,7 +117,9 @@ class Spill:
                 found.setdefault(item.label, [0] * (len(bands) - 1))[place] += 1
         return found
 
-    def take_sample(self, bands: Sequence[float], wanted: Mapping[str, Sequence[int]]) -> Sample:
+    def take_sample(
+        self, bands: Sequence[float], wanted: Mapping[str, Sequence[int]]
+    ) -> dict[str, list[list[float]]]:
         """Launch of each label and band only so many items as `wanted` says, and return what that came to.
 
         They are the first ones by the keyed hash, so a simple random sample, and the same for the same seed
@@ -148,7 +131,7 @@ class Spill:
         ...     spill.take_sample((80, 90, 100), {"Dog": [20, 20]}), spill.counts()
         ({'Dog': [[80, 90, 50, 20], [90, 100, 0, 0]]}, Counts(of_label={'Dog': 20}, below=0, rejected=0, left_out=30))
         """  # noqa: E501
-        sample: Sample = {}
+        sample: dict[str, list[list[float]]] = {}
         last: dict[tuple[str, int], bytes] = {}
         for shuffle, item in self._usable(Order.PAGE):
             place = band_of(item.confidence, bands)

@@ -32,11 +32,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from bulkqa.errors import InputError
-from bulkqa.flow.report import PUBLISHED_BANDS, Bands, band_pairs, check_bands
+from bulkqa.flow.bands import PUBLISHED_BANDS, Bands, band_pairs, check_bands
+from bulkqa.flow.plan import Sample, Strata
 from bulkqa.flow.statistics import binomial_tail, exact_lower
-from bulkqa.flow.votes import LabelRow, Outcome
+from bulkqa.flow.votes import ADJUDICATE, RELABEL, LabelRow, Outcome
 
-UNTESTED = ("relabel:", "adjudicate:")
+UNTESTED = (RELABEL, ADJUDICATE)
 """Beginnings of the `source` of rows that say nothing of the model: they were chosen by earlier votes."""
 
 TARGET = 0.95
@@ -49,9 +50,6 @@ MOST_REVIEWS = 100_000
 _PRIOR = 20
 # A number of further reviews is enough in about 80 % of cases (standard deviations).
 _SURELY = 0.84
-
-Strata = Sequence[Sequence[float]]
-"""How a label was sampled: [low, high, population, taken] of each band."""
 
 
 class Reviews(NamedTuple):
@@ -223,7 +221,7 @@ def promised_thresholds(
     evidence: Evidence,
     target: float = TARGET,
     assurance: float = ASSURANCE,
-    samples: Mapping[str, Strata] | None = None,
+    samples: Sample | None = None,
 ) -> list[Promise]:
     """Return, for every label in code-point order, the lowest threshold that can be promised.
 

@@ -15,6 +15,10 @@ Key = tuple[str, str]
 """The label table's key: (s3_image_url, label)."""
 
 
+RELABEL, ADJUDICATE = "relabel:", "adjudicate:"
+"""What the source of a next round's rows begins with; the job that it follows comes behind."""
+
+
 class Vote(NamedTuple):
     """A voter's decision on one row. `revision` is 0 at first and grows with each correction."""
 

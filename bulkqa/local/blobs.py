@@ -28,9 +28,9 @@ class LocalBlobs:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise NotFoundError(f"{self._path(key)} does not exist") from None
 
-    def read_all(self, keys: Iterable[str]) -> Iterator[bytes]:
+    def read_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """See `Blobs.read_all`."""
-        return map(self.read, keys)
+        return ((key, self.read(key)) for key in keys)
 
     def write(self, key: str, data: bytes) -> None:
         """See `Blobs.write`."""

@@ -31,7 +31,7 @@ from bulkqa.ports import Store, TaskQueue
 from bulkqa.rendering import render_page, render_worker_page
 from bulkqa.report_page import Picture, linked, policy, render_report
 from bulkqa.settings import JobSettings, timestamp
-from bulkqa.steps.analysis import as_json
+from bulkqa.steps.document import as_json
 from bulkqa.wire import MAX_TASK_INPUT
 
 STATIC = Path(__file__).parent / "static"

@@ -1,20 +1,17 @@
 """The answers of a job, page by page."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
-from itertools import groupby, tee
+from contextlib import suppress
+from itertools import groupby
 from operator import itemgetter
 
 from bulkqa import wire
 from bulkqa.errors import InputError
 from bulkqa.flow.answers import PageAnswers, WorkerAnswer, read_answer, read_seconds
-from bulkqa.flow.tasks import read_task_input
-from bulkqa.jobs import job_key, job_of
+from bulkqa.flow.on_disk import OnDisk
+from bulkqa.jobs import job_key, job_of, pages
 from bulkqa.ports import Blobs, Store
 from bulkqa.steps.labeling import content_of
-
-_CACHE_KIB = 4096
 
 
 def job_answers(job: str, store: Store) -> Iterator[PageAnswers]:
@@ -25,34 +22,32 @@ def job_answers(job: str, store: Store) -> Iterator[PageAnswers]:
     without answers has an empty tuple. Files and parts that cannot be read are passed over; `replay` names
     them. Answers are spilled to disk, so memory is flat for any job.
     """
-    # An empty name is SQLite's way to ask for a temporary database on disk, cleaned up by itself.
-    with closing(sqlite3.connect("", isolation_level=None)) as db:
-        db.executescript(
-            f"""
-            PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{_CACHE_KIB};
-            CREATE TABLE answer (page TEXT, worker TEXT, revision INTEGER, content TEXT);
-            """
+    with _Delivered(job, store.blobs) as delivered:
+        for key, items in pages(job, store.blobs):
+            yield PageAnswers(key, items, delivered.to(key, len(items)))
+
+
+class _Delivered(OnDisk):
+    """Every answer to a job's pages as it was delivered."""
+
+    def __init__(self, job: str, blobs: Blobs) -> None:
+        super().__init__("CREATE TABLE answer (page TEXT, worker TEXT, revision INTEGER, content TEXT)")
+        self._fill("INSERT INTO answer VALUES (?, ?, ?, ?)", _answers(job, blobs))
+        self._db.execute("CREATE INDEX of_page ON answer (page, worker, revision DESC)")
+
+    def to(self, page: str, size: int) -> tuple[WorkerAnswer, ...]:
+        """Return the answers to a page of so many pictures, one of each worker."""
+        found = self._db.execute(
+            "SELECT worker, revision, content FROM answer WHERE page = ?"
+            " ORDER BY worker, revision DESC, rowid",
+            (page,),
         )
-        db.execute("BEGIN")
-        db.executemany("INSERT INTO answer VALUES (?, ?, ?, ?)", _answers(job, store.blobs))
-        db.execute("COMMIT")
-        db.execute("CREATE INDEX of_page ON answer (page, worker, revision DESC)")
-        names, asked = tee(store.blobs.keys(job_key(job, "custom-labeling-inputs/")))
-        for key, data in zip(names, store.blobs.read_all(asked), strict=True):
-            items = read_task_input(data, key)
-            found = db.execute(
-                "SELECT worker, revision, content FROM answer WHERE page = ?"
-                " ORDER BY worker, revision DESC, rowid",
-                (key,),
-            )
-            chosen = (_choose(of_worker, len(items)) for _, of_worker in groupby(found, key=itemgetter(0)))
-            yield PageAnswers(key, items, tuple(chosen))
+        return tuple(_choose(of_worker, size) for _, of_worker in groupby(found, key=itemgetter(0)))
 
 
 def _answers(job: str, blobs: Blobs) -> Iterator[tuple[str, str, int, str]]:
     """Yield (batch key, worker, revision, content) of every answer to a page of the job, as delivered."""
-    names, asked = tee(blobs.keys(job_key(job, "answers/")))
-    for name, data in zip(names, blobs.read_all(asked), strict=True):
+    for name, data in blobs.read_all(blobs.keys(job_key(job, "answers/"))):
         with suppress(InputError):
             for page in wire.parse_payload(data, name):
                 if isinstance(page, str) or page.batch_uri is None:

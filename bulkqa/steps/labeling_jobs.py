@@ -278,7 +278,7 @@ class _Starter:
 def _records(job: str, blobs: Blobs) -> list[LabelingRecord]:
     """Return the records of a job's labeling jobs, by part and attempt."""
     keys = [key for key in blobs.keys(job_key(job, "labeling-jobs/")) if key.endswith(".json")]
-    found = (_read_record(data, key) for key, data in zip(keys, blobs.read_all(keys), strict=True))
+    found = (_read_record(data, key) for key, data in blobs.read_all(keys))
     return sorted(found, key=lambda record: (record.part, record.attempt))
 
 

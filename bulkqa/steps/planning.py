@@ -8,8 +8,8 @@ from statistics import median
 from typing import BinaryIO, NamedTuple, cast
 
 from bulkqa.errors import InputError
+from bulkqa.flow.bands import band_of
 from bulkqa.flow.corpus import read_corpus
-from bulkqa.flow.plan import band_of
 from bulkqa.flow.spill import Spill
 from bulkqa.flow.votes import Outcome
 from bulkqa.jobs import settings_of

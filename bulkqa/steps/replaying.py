@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain, islice, tee
+from itertools import chain
 from pathlib import PurePosixPath
-from typing import TypeVar
 
 from bulkqa import wire
 from bulkqa.errors import InputError
@@ -13,16 +12,11 @@ from bulkqa.flow.answers import Decision, read_answer
 from bulkqa.flow.corpus import Item
 from bulkqa.flow.tasks import TaskItem, read_task_input
 from bulkqa.flow.votes import Key, LabelRow, Origin, Recorded, Vote, of_job, voter, votes
-from bulkqa.jobs import job_key, job_of
+from bulkqa.jobs import by_look_up, job_key, job_of, pages
 from bulkqa.ports import Blobs, LabelTable, Notice, QueuedTask, Store
 from bulkqa.settings import check_job_name, read_job
 from bulkqa.steps.labeling import content_of
 from bulkqa.steps.notices import counted
-
-T = TypeVar("T")
-
-# Pages are looked up this many at a time, so that one look-up serves them all.
-_PAGES_AT_ONCE = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +42,19 @@ def replay(job: str, store: Store, notice: Notice) -> Replayed:
     """
     data = store.blobs.read(job_key(check_job_name(job)))
     settings, created_at = read_job(data, job_key(job))
-    pages = _pages(_batches(job, store.blobs), store.blobs)
     missing = (
         item
-        for some in _some(pages)
+        for some in by_look_up(pages(job, store.blobs))
         for item in _missing(chain.from_iterable(items for _, items in some), job, created_at, store.table)
     )
     origin = Origin(job, created_at, source=settings.source)
     store.table.launch(counted(missing, "rows", 0, notice), origin)
     if store.queue is not None:
-        pages = _pages(_batches(job, store.blobs), store.blobs)
         tasks = (
             QueuedTask(
                 job, int(PurePosixPath(key).stem), items[0].label, sum(item.check is None for item in items)
             )
-            for key, items in pages
+            for key, items in pages(job, store.blobs)
         )
         store.queue.add(tasks, settings.reviewers)
     answers = list(store.blobs.keys(job_key(job, "answers/")))
@@ -81,8 +73,7 @@ class Unanswered:
 def check_votes(job: str, store: Store, notice: Notice) -> Iterator[Unanswered]:
     """Yield the job's votes in the label table for which there is no answer; change nothing."""
     answers = _answers_by_page(job, store.blobs)
-    keys = list(_batches(job, store.blobs))
-    for some in _some(counted(_pages(keys, store.blobs), "pages", len(keys), notice)):
+    for some in by_look_up(counted(pages(job, store.blobs), "pages", 0, notice)):
         rows = store.table.get([(item.image, item.label) for _, items in some for item in items])
         for key, items in some:
             given: dict[tuple[Key, str], set[Decision]] = {}
@@ -109,31 +100,10 @@ def _unanswered(
                     yield Unanswered(row.key, name, decision)
 
 
-def _batches(job: str, blobs: Blobs) -> Iterator[str]:
-    """Yield the keys of a job's batches, in page order."""
-    return blobs.keys(job_key(job, "custom-labeling-inputs/"))
-
-
-def _pages(batches: Iterable[str], blobs: Blobs) -> Iterator[tuple[str, tuple[TaskItem, ...]]]:
-    """Yield each batch's key and its pictures."""
-    return ((key, read_task_input(data, key)) for key, data in _read_all(batches, blobs))
-
-
-def _read_all(keys: Iterable[str], blobs: Blobs) -> Iterator[tuple[str, bytes]]:
-    """Yield each key and its bytes."""
-    names, asked = tee(keys)
-    return zip(names, blobs.read_all(asked), strict=True)
-
-
-def _some(things: Iterator[T]) -> Iterator[list[T]]:
-    """Yield the things in lists of as many as are looked up at a time."""
-    return iter(lambda: list(islice(things, _PAGES_AT_ONCE)), [])
-
-
 def _answers_by_page(job: str, blobs: Blobs) -> dict[str, list[tuple[str, str]]]:
     """Return (worker, content) of every answer, under the key of its page's batch."""
     found: dict[str, list[tuple[str, str]]] = {}
-    for key, data in _read_all(blobs.keys(job_key(job, "answers/")), blobs):
+    for key, data in blobs.read_all(blobs.keys(job_key(job, "answers/"))):
         with suppress(InputError):  # `replay` names those that cannot be read
             for page in wire.read_payload(data, key):
                 if page.batch_uri is not None:
@@ -165,7 +135,7 @@ def _answered(key: str) -> tuple[int, str]:
 
 def _count_answers(job: str, keys: Iterable[str], store: Store) -> Replayed:
     answers, recorded, unreadable = 0, Recorded(), list[str]()
-    for key, data in _read_all(keys, store.blobs):
+    for key, data in store.blobs.read_all(keys):
         try:
             for page in wire.read_payload(data, key):
                 if page.batch_uri is None:

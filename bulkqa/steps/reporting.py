@@ -12,7 +12,8 @@ from bulkqa.flow.report import Report
 from bulkqa.jobs import job_key, job_of_labeling_job, labeling_job_key, output_manifest_key, settings_of
 from bulkqa.ports import Blobs, Store
 from bulkqa.settings import JobSettings, check_job_name
-from bulkqa.steps.analysis import analyse_job, as_csv, as_json
+from bulkqa.steps.analysis import analyse_job
+from bulkqa.steps.document import as_csv, as_json
 from bulkqa.steps.labeling_output import (
     MISSING,
     PAGES,

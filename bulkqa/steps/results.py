@@ -1,19 +1,12 @@
 """What the votes of a job say: its items with their votes, for reports and exports."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice, tee
+from itertools import chain
 from typing import NamedTuple
 
-from bulkqa.flow.tasks import TaskItem, read_task_input
 from bulkqa.flow.votes import LabelRow, decided, row_of_job
-from bulkqa.jobs import job_key, settings_of
+from bulkqa.jobs import Page, by_look_up, pages, settings_of
 from bulkqa.ports import Progress, Store
-
-# Pages are looked up this many at a time, so that one look-up serves them all.
-_PAGES_AT_ONCE = 40
-
-Page = tuple[str, tuple[TaskItem, ...]]
-"""The key of a page's batch, and its pictures."""
 
 
 class PageRows(NamedTuple):
@@ -34,17 +27,16 @@ class PageRows(NamedTuple):
 
 
 def job_pages(
-    job: str, store: Store, adjudications: Sequence[str] = (), pages: Iterable[Page] | None = None
+    job: str, store: Store, adjudications: Sequence[str] = (), read: Iterable[Page] | None = None
 ) -> Iterator[PageRows]:
     """Yield every page of a job, in order; known-answer items, which get no votes, are left out.
 
-    `pages` are the job's, where somebody has read them already. The rows have the job's own `source`. Where
-    one of the `adjudications`, which are jobs too, the last one first, has decided an item, the row has its
-    votes in place of the job's.
+    `read` are the job's pages, where somebody has read them already. The rows have the job's own `source`.
+    Where one of the `adjudications`, which are jobs too, the last one first, has decided an item, the row has
+    its votes in place of the job's.
     """
     source = settings_of(job, store.blobs).source
-    to_read = iter(_pages(job, store) if pages is None else pages)
-    while some := list(islice(to_read, _PAGES_AT_ONCE)):
+    for some in by_look_up(pages(job, store.blobs) if read is None else read):
         found = store.table.get(
             [(item.image, item.label) for _, items in some for item in items if item.check is None]
         )
@@ -61,13 +53,6 @@ def job_pages(
                         row = row if row.source == source else row._replace(source=source)
                     rows.append(row)
             yield PageRows(key, items[0].label, rows, own)
-
-
-def _pages(job: str, store: Store) -> Iterator[Page]:
-    keys, names = tee(store.blobs.keys(job_key(job, "custom-labeling-inputs/")))
-    return (
-        (key, read_task_input(data, key)) for key, data in zip(names, store.blobs.read_all(keys), strict=True)
-    )
 
 
 def job_rows(job: str, store: Store) -> Iterator[LabelRow]:

@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from bulkqa.errors import InputError
-from bulkqa.flow.rounds import ADJUDICATE, RELABEL, Finals, Proposals, Reviewed, choose
-from bulkqa.flow.votes import LabelRow, Outcome, decided
+from bulkqa.flow.rounds import Finals, Proposals, Reviewed, choose
+from bulkqa.flow.votes import ADJUDICATE, RELABEL, LabelRow, Outcome, decided
 from bulkqa.jobs import all_jobs, original, settings_of
 from bulkqa.ports import Blobs, LabelTable, Notice, Store
 from bulkqa.settings import JobSettings, check_job_name

@@ -32,11 +32,11 @@ def test_what_is_not_there_is_named(blobs: Blobs) -> None:
 
 
 def test_many_are_read_in_order(blobs: Blobs) -> None:
-    """`read_all` yields the bytes of each key in the order of the keys, one named twice too."""
+    """`read_all` yields each key with its bytes, in the order of the keys, one named twice too."""
     blobs.write_all((f"many/{number:03d}", str(number).encode()) for number in range(150))
     numbers = [*range(149, -1, -1), 7, 7]
     read = blobs.read_all(f"many/{number:03d}" for number in numbers)
-    assert list(read) == [b"%d" % number for number in numbers]
+    assert list(read) == [(f"many/{number:03d}", b"%d" % number) for number in numbers]
     assert list(blobs.read_all([])) == []
 
 
@@ -44,7 +44,7 @@ def test_a_missing_one_among_many_is_named(blobs: Blobs) -> None:
     """`read_all` yields what comes before a key without bytes, and then says which one it is."""
     blobs.write("a", b"1")
     read = blobs.read_all(["a", "a", "nothing", "a"])
-    assert list(islice(read, 2)) == [b"1", b"1"]
+    assert list(islice(read, 2)) == [("a", b"1"), ("a", b"1")]
     with pytest.raises(NotFoundError, match="nothing"):
         next(read)
     with pytest.raises(InputError, match="no key"):
@@ -63,14 +63,14 @@ def test_many_are_read_as_they_are_asked_for(blobs: Blobs) -> None:
 
     read = blobs.read_all(keys())
     for _ in range(20):
-        assert next(read) == b"1"
+        assert next(read) == ("a", b"1")
     assert 20 <= len(asked) <= 100
 
 
 def test_others_may_be_read_between_many(blobs: Blobs) -> None:
     """While `read_all` is under way the same store reads, lists and reads many others."""
     blobs.write_all((f"many/{number:03d}", b"%d" % number) for number in range(100))
-    for number, data in enumerate(blobs.read_all(blobs.keys("many/"))):
+    for number, (_, data) in enumerate(blobs.read_all(blobs.keys("many/"))):
         assert data == blobs.read(f"many/{number:03d}") == b"%d" % number
         if number % 40 == 0:
             assert len(list(blobs.read_all(blobs.keys("many/")))) == 100

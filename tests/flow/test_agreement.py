@@ -5,14 +5,13 @@ from typing import Any
 import krippendorff
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bulkqa.flow.agreement import Agreement, Figure, Votes, agreement, in_words
 from bulkqa.flow.statistics import wilson
 from bulkqa.flow.votes import LabelRow
 
-quick = settings(max_examples=60, deadline=None)
 FIGURES = ("agreed", "on_confirms", "on_rejects", "alpha", "ac1")
 
 patterns = st.dictionaries(
@@ -36,7 +35,6 @@ def row(
     return LabelRow(("a.jpg", label), 90.0).with_voters(*by)
 
 
-@quick
 @given(patterns)
 def test_alpha_is_the_packages(found: dict[tuple[int, int], int]) -> None:
     """Krippendorff's alpha has the value of the package of that name, and none where it has none."""
@@ -51,7 +49,6 @@ def test_alpha_is_the_packages(found: dict[tuple[int, int], int]) -> None:
     assert alpha == pytest.approx(krippendorff.alpha(data.T, level_of_measurement="nominal"), abs=1e-12)
 
 
-@quick
 @given(patterns)
 def test_ac1_is_gwets_formula(found: dict[tuple[int, int], int]) -> None:
     """Gwet's AC1, written out over the votes item by item: single votes count in the shares alone."""
@@ -82,7 +79,6 @@ def test_the_known_example() -> None:
     assert found.ac1.value == pytest.approx((0.95 - 0.095) / (1 - 0.095))
 
 
-@quick
 @given(patterns)
 def test_intervals_leave_out_one_item_at_a_time(found: dict[tuple[int, int], int]) -> None:
     """The interval of alpha is that of the jackknife over items, done here item by item."""
@@ -119,7 +115,6 @@ def test_interval_of_ac1_covers() -> None:
     assert 275 <= covered <= 296
 
 
-@quick
 @given(patterns)
 def test_figures_lie_where_they_can(found: dict[tuple[int, int], int]) -> None:
     """Shares lie within 0 to 1, alpha and AC1 within -1 to 1, each within its interval."""
@@ -215,7 +210,6 @@ def test_a_voter_alone() -> None:
     assert (ana.disconfirmed, ana.shared, ana.agreed, ana.distance) == (1, 0, Figure(), Figure())
 
 
-@quick
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2)), max_size=20))
 def test_distances_of_two_are_opposite(said: list[tuple[int, int, int]]) -> None:
     """Of two voters, one is as much stricter as the other is milder, and both agree as much."""

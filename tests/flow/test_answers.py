@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkqa.flow.answers import Answer, Decision, Problem, read_answer
@@ -14,8 +14,6 @@ from bulkqa.flow.tasks import item_name, item_number
 CONFIRM, DISCONFIRM, CANNOT = Decision.CONFIRM, Decision.DISCONFIRM, Decision.CANNOT_JUDGE
 YES = {"Confirmed": True}
 NO = {"Confirmed": False}
-
-quick = settings(max_examples=40, deadline=None)
 
 Names = Callable[[int], str]
 
@@ -241,7 +239,6 @@ full_answers = st.lists(st.booleans(), min_size=SIZE, max_size=SIZE).map(
 )
 
 
-@quick
 @given(full_answers, junk_parts, st.integers(0, 1000))
 def test_junk_changes_no_other_item(
     answer: dict[str, object], junk: list[tuple[str, object]], order: int
@@ -257,7 +254,6 @@ def test_junk_changes_no_other_item(
     }
 
 
-@quick
 @given(junk_parts.map(dict), st.integers(0, SIZE))
 def test_text_and_decoded_read_the_same(answer: dict[str, object], size: int) -> None:
     """An answer reads the same decoded and as JSON text, also as a list of one."""
@@ -265,7 +261,6 @@ def test_text_and_decoded_read_the_same(answer: dict[str, object], size: int) ->
     assert read_answer(answer, size) == read_answer(text, size) == read_answer(f"[{text}]", size)
 
 
-@quick
 @given(
     st.one_of(st.text(), json_values.map(json.dumps), st.text(alphabet='[]{}",:0123eE.-tfn ')),
     st.integers(0, 5),

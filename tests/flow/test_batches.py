@@ -5,7 +5,7 @@ from collections import Counter
 from itertools import groupby, pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkqa.errors import InputError
@@ -13,8 +13,6 @@ from bulkqa.flow.batches import MAX_BATCH_SIZE, Batch, Order, make_batches, plan
 from bulkqa.flow.corpus import Item, Row
 from bulkqa.flow.records import Rejected
 from bulkqa.flow.spill import Counts, Spill
-
-quick = settings(max_examples=40, deadline=None)
 
 
 def numbered(items: list[Item]) -> list[Row | Rejected]:
@@ -47,7 +45,6 @@ corpora = st.lists(st.one_of(items, items, st.none()), max_size=40).map(
 # The spill.
 
 
-@quick
 @given(corpora, st.integers(-5, 5), st.sampled_from([0.0, 80.0]))
 def test_every_row_is_accounted_for(rows: list[Row | Rejected], seed: int, minimum: float) -> None:
     """Every row is launched once, or below the minimum, or rejected, and a duplicate's first line wins."""
@@ -202,7 +199,6 @@ def test_image_and_label_are_kept_apart() -> None:
 # Batches.
 
 
-@quick
 @given(corpora, st.integers(1, 7))
 def test_batches_hold_every_item_once(rows: list[Row | Rejected], size: int) -> None:
     """Batches hold every item once, in order, at most `size`, one label each; only a last one is short."""
@@ -217,7 +213,6 @@ def test_batches_hold_every_item_once(rows: list[Row | Rejected], size: int) -> 
         assert 1 <= sizes[-1] <= size
 
 
-@quick
 @given(st.dictionaries(labels, st.integers(1, 30)), st.integers(1, 12))
 def test_plan_agrees_with_batches(of_label: dict[str, int], size: int) -> None:
     """The plan made from the counts lists exactly the batches that are then made."""

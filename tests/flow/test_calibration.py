@@ -3,7 +3,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve  # type: ignore[import-untyped]
 from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
@@ -13,7 +13,6 @@ from bulkqa.flow.calibration import Bin, Scores, auroc_interval, calibration, ec
 from bulkqa.flow.statistics import wilson
 from bulkqa.flow.votes import LabelRow
 
-quick = settings(max_examples=60, deadline=None)
 BANDS = (0.0, 50.0, 80.0, 100.0)
 
 # No confidence on a bound of the ten bins: scikit-learn counts these with the lower bin.
@@ -30,7 +29,6 @@ def scores(found: list[tuple[float, bool]]) -> list[tuple[float, int, int]]:
     return [(c, counts[c, True], counts[c, False]) for c in sorted({c for c, _ in found})]
 
 
-@quick
 @given(items)
 def test_auroc_is_scikit_learns(found: list[tuple[float, bool]]) -> None:
     """The area has scikit-learn's value, ties half, and none where one kind is missing."""
@@ -42,7 +40,6 @@ def test_auroc_is_scikit_learns(found: list[tuple[float, bool]]) -> None:
         assert area == pytest.approx(roc_auc_score(right, [c for c, _ in found]), abs=1e-12)
 
 
-@quick
 @given(items)
 def test_curve_is_scikit_learns(found: list[tuple[float, bool]]) -> None:
     """The ten bins that hold anything have the share and the mean confidence of scikit-learn's curve."""
@@ -52,7 +49,6 @@ def test_curve_is_scikit_learns(found: list[tuple[float, bool]]) -> None:
     assert [(one.confidence or 0) / 100 for one in filled] == pytest.approx(list(mean))
 
 
-@quick
 @given(items)
 def test_both_curves_hold_every_item(found: list[tuple[float, bool]]) -> None:
     """Bands and bins hold each item once, in the bin in whose bounds its confidence is."""
@@ -95,7 +91,6 @@ def test_error_by_chance_is_what_exact_confidences_show() -> None:
     assert by_chance[1] == pytest.approx(np.mean(errors), rel=0.05)
 
 
-@quick
 @given(st.integers(0, 1000).map(lambda n: n / 1000), st.integers(1, 5000), st.integers(1, 5000))
 def test_interval_of_the_area(area: float, right: int, wrong: int) -> None:
     """It holds the area, lies within 0 to 1, is symmetric, and its ends are z standard errors away."""
@@ -163,7 +158,6 @@ row_lists = st.lists(
 )
 
 
-@quick
 @given(row_lists, st.sampled_from([1, 3, 20_000]), st.randoms())
 def test_rows_count_alike_in_memory_and_on_disk(
     found: list[tuple[str, float, str]], room: int, shuffle: object

@@ -2,14 +2,12 @@ from itertools import product
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkqa.flow import conflicts as module
 from bulkqa.flow.conflicts import EXAMPLES, PAIRS, Conflicts, Judgements, Pair
 from bulkqa.flow.votes import LabelRow, Outcome
-
-quick = settings(max_examples=60, deadline=None)
 
 rows = st.lists(
     st.builds(
@@ -31,7 +29,6 @@ def found_in(found: list[LabelRow]) -> Conflicts:
         return judgements.conflicts()
 
 
-@quick
 @given(rows)
 def test_every_contradiction_is_found(found: list[LabelRow]) -> None:
     """Pairs are those of any two rows of one image, found here by comparing each row with each."""
@@ -53,7 +50,6 @@ def test_every_contradiction_is_found(found: list[LabelRow]) -> None:
         assert pair.images == len(pair.examples)
 
 
-@quick
 @given(rows, st.integers(), st.sampled_from([1, 2, 2000]))
 def test_order_and_memory_do_not_matter(found: list[LabelRow], seed: int, room: int) -> None:
     """The same rows in another order, kept in any number of parts, say the same."""

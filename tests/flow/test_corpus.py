@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bulkqa.errors import InputError
@@ -25,8 +25,6 @@ from bulkqa.flow.records import Rejected
 
 SHARED_DATA = Path(__file__).parents[3] / "shared/data"
 HEADER = "image,label,confidence\n"
-
-quick = settings(max_examples=40, deadline=None)
 
 
 def read(content: str | bytes, keep: Keep | None = None) -> list[Row | Rejected]:
@@ -386,7 +384,6 @@ def csv_rows(
     return rows
 
 
-@quick
 @given(corpora, st.sampled_from([("\n", csv.QUOTE_NONNUMERIC), ("\r\n", csv.QUOTE_MINIMAL)]))
 def test_csv_reads_back(corpus: list[Item], dialect: tuple[str, Literal[0, 2]]) -> None:
     """Whatever `csv.writer` writes reads back exactly, each row with the line on which it begins."""
@@ -399,7 +396,6 @@ def test_csv_reads_back(corpus: list[Item], dialect: tuple[str, Literal[0, 2]]) 
     assert read(text) == expected
 
 
-@quick
 @given(corpora, st.booleans(), st.sampled_from(["\n", "\r\n"]))
 def test_json_lines_read_back(corpus: list[Item], ascii_only: bool, end: str) -> None:
     """Whatever `json.dumps` writes reads back exactly, each row with its line."""
@@ -408,7 +404,6 @@ def test_json_lines_read_back(corpus: list[Item], ascii_only: bool, end: str) ->
     assert read(text) == [Row(n, item) for n, item in enumerate(corpus, start=1)]
 
 
-@quick
 @given(corpora)
 def test_generator_and_list_read_the_same(corpus: list[Item]) -> None:
     """Lines from a generator give what the same lines give from a list."""
@@ -432,7 +427,6 @@ DAMAGES = [
 ]
 
 
-@quick
 @given(corpora, st.integers(0), st.sampled_from(DAMAGES))
 def test_bad_row_changes_no_other(corpus: list[Item], place: int, bad: bytes) -> None:
     """Damage in one row rejects that row and changes no other."""
@@ -451,7 +445,6 @@ one_line_corpora = st.lists(
 )
 
 
-@quick
 @example(
     [Item("img1", "Dog", 9.0), Item("img2", "Dog", 9.0), Item("img3", ", Inc", 9.0), Item("img4", "x", 9.0)],
     0,

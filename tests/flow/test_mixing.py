@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkqa.errors import InputError
@@ -13,8 +13,6 @@ from bulkqa.flow.batches import Batch, make_batches, plan_batches
 from bulkqa.flow.corpus import Item, Row
 from bulkqa.flow.mixing import Candidate, Chosen, Known, Mixer, Pool, Standing, read_known
 from bulkqa.flow.records import Rejected
-
-quick = settings(max_examples=60, deadline=None)
 
 
 def read(text: str) -> list[Known | Rejected]:
@@ -189,7 +187,6 @@ def test_short_pages_have_their_share() -> None:
     assert sum(places) / 4000 == pytest.approx(2 * 0.05 / 0.95, abs=0.02)
 
 
-@quick
 @given(
     rate=st.floats(0, 0.5),
     size=st.integers(1, 100),
@@ -223,7 +220,6 @@ truths = st.lists(
 plans = st.dictionaries(st.sampled_from("ABC"), st.integers(1, 60), min_size=1)
 
 
-@quick
 @given(truths=truths, of_label=plans, size=st.integers(1, 12), rate=st.floats(0, 0.5), seed=st.integers(0, 9))
 def test_what_stands_on_pages(
     truths: list[tuple[str, str, Standing]], of_label: dict[str, int], size: int, rate: float, seed: int
@@ -253,7 +249,6 @@ def test_what_stands_on_pages(
                 assert known.get((picture, label), Standing.WRONG) is Standing.WRONG
 
 
-@quick
 @given(
     wrong=st.integers(0, 12),
     right=st.integers(0, 12),
@@ -280,7 +275,6 @@ def test_none_is_used_again_before_all_were(
         assert len(some) == min(mixer.places(number, on_page), len(known))
 
 
-@quick
 @given(items=st.integers(1, 400), seed=st.integers(0, 99))
 def test_half_are_wrong(items: int, seed: int) -> None:
     """With enough of both, known-wrong and known-right items are as many, give or take one."""
@@ -295,7 +289,6 @@ def test_half_are_wrong(items: int, seed: int) -> None:
     assert abs(checks["wrong"] - checks["right"]) <= 1
 
 
-@quick
 @given(size=st.integers(1, 30), checks=st.integers(0, 5), number=st.integers(0, 1000))
 def test_a_mixed_page(size: int, checks: int, number: int) -> None:
     """A page has all its items in their order, the known answers among them, in no other clothes."""

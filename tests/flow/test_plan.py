@@ -10,23 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, stats  # type: ignore[import-untyped]
 
 from bulkqa import SCHEMA
 from bulkqa.errors import InputError
 from bulkqa.flow.plan import (
-    PRICES,
     LabelPlan,
     Plan,
     Stratum,
     allowed,
-    aws_costs,
-    band_of,
     divide,
     evenly,
-    ground_truth_costs,
     needed,
     plan_json,
     plan_labels,
@@ -39,8 +35,6 @@ from bulkqa.flow.thresholds import promised_thresholds, weigh
 from bulkqa.flow.votes import LabelRow
 
 BANDS = (80.0, 85.0, 90.0, 95.0, 100.0)
-
-quick = settings(max_examples=60, deadline=None)
 small = st.lists(st.integers(0, 9), min_size=1, max_size=4)
 targets = st.sampled_from([0.6, 0.8, 0.9, 0.95, 0.98])
 assurances = st.sampled_from([0.8, 0.9, 0.95, 0.99])
@@ -83,7 +77,6 @@ def test_reviews_needed_are_those_of_the_tables(target: float, numbers: tuple[in
     assert tuple(needed(target, 0.05, wrong) for wrong in range(len(numbers))) == numbers
 
 
-@quick
 @given(targets, assurances, st.integers(0, 12))
 def test_reviews_needed_are_the_fewest(target: float, assurance: float, wrong: int) -> None:
     """So many prove the target and one fewer does not, by scipy; without a wrong one a logarithm says it."""
@@ -109,7 +102,6 @@ def test_worthwhile_is_the_smallest_with_that_chance(target: float, level: float
     assert all(power(n) < 0.8 for n in range(1, found))
 
 
-@quick
 @given(st.integers(0, 400), targets, assurances)
 def test_allowed_is_the_most_that_still_prove(taken: int, target: float, assurance: float) -> None:
     """So many wrong prove the target and one more does not; None where even all right do not."""
@@ -122,19 +114,6 @@ def test_allowed_is_the_most_that_still_prove(taken: int, target: float, assuran
         assert not proves(taken, wrong + 1, target, level)
 
 
-# Of which band.
-
-
-@given(st.floats(0, 100))
-def test_a_confidence_has_the_band_of_the_report(confidence: float) -> None:
-    """A band holds low <= confidence < high, the last one 100 too; below the lowest there is none."""
-    place = band_of(confidence, BANDS)
-    within = [low <= confidence < high for low, high in itertools.pairwise(BANDS)]
-    within[-1] |= confidence == 100
-    assert place == (within.index(True) if any(within) else None)
-
-
-@quick
 @given(small, st.integers(0, 20), st.integers(0, 4), st.data())
 def test_no_division_is_better(of_band: list[int], reviews: int, least: int, data: st.DataObject) -> None:
     """Of all divisions that keep to the bounds, the one found has the smallest standard error."""
@@ -190,7 +169,6 @@ def test_the_highest_band_comes_first() -> None:
     assert divide(16, [50, 4, 500, 0], [0.5, 0.5, 0.9, 0.9], least=10, highest=70) == (6, 4, 6, 0)
 
 
-@quick
 @given(populations, st.integers(0, 4000))
 def test_even_rates_differ_by_less_than_an_item(of_band: list[int], reviews: int) -> None:
     """All reviews are given, and no band is more than one item from the common rate."""
@@ -205,6 +183,7 @@ def test_even_rates_differ_by_less_than_an_item(of_band: list[int], reviews: int
 # The error.
 
 
+@pytest.mark.slow
 def test_standard_error_is_what_samples_show() -> None:
     """Over 4,000 stratified samples the weighted share is right on average, and spreads as it should."""
     right = {(300, 60): 240, (500, 40): 450, (1200, 100): 1188}
@@ -248,7 +227,6 @@ def test_too_few_ever(images: int, decidable: bool) -> None:
     assert (line.decidable, line.taken) == (decidable, images)
 
 
-@quick
 @given(st.dictionaries(st.sampled_from(["Cat", "Dog", "é"]), populations), st.none() | st.integers(1, 900))
 def test_a_plan_can_be_kept(of_label: dict[str, list[int]], reviews: int | None) -> None:
     """Nobody reviews more than there is; the highest band can be tested, or all bands have one rate."""
@@ -320,30 +298,9 @@ def test_pages_and_hours() -> None:
     assert plan.hours == pytest.approx(210 / 3600)
 
 
-def test_costs_by_hand() -> None:
-    """The deployment guide's 100,000 images on 4,000 pages; and the tiers of a large month."""
-    assert sum(cost.dollars for cost in ground_truth_costs(4_000)) == pytest.approx(320)
-    assert sum(cost.dollars for cost in ground_truth_costs(1_000_000)) == pytest.approx(42_000)
-    assert sum(cost.dollars for cost in ground_truth_costs(1_500_000)) == pytest.approx(52_000)
-    assert [cost.number for cost in ground_truth_costs(1_500_000)] == [50_000, 950_000, 500_000]
-    assert ground_truth_costs(0) == []
-    costs = {cost.what: cost for cost in aws_costs(100_000, 4_000, 3)}
-    assert {what: cost.number for what, cost in costs.items()} == {
-        "DynamoDB write unit": 500_000,
-        "DynamoDB read unit": 100_000,
-        "S3 PUT": 16_000,
-        "Lambda call": 16_000,
-        "Lambda GB-second, arm64": 1_600,
-    }
-    # 0.3125 + 0.0125 + 0.08 + 0.0032 + 0.0213
-    assert sum(cost.dollars for cost in costs.values()) == pytest.approx(0.4295, abs=1e-4)
-    assert all(cost.what in PRICES for cost in (*costs.values(), *ground_truth_costs(2_000_000)))
-
-
 # Kept as a file.
 
 
-@quick
 @given(st.dictionaries(st.text(min_size=1), populations), st.integers(1, 9))
 def test_a_plan_is_read_as_it_was_written(of_label: dict[str, list[int]], reviewers: int) -> None:
     """JSON keeps every number of the plan, and says what follows from them."""
@@ -405,6 +362,7 @@ def test_more_than_there_are_is_refused() -> None:
         read_plan(document, "p", SCHEMA)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("of_band", "precisions", "least"),
     [

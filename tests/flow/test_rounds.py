@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkqa.errors import InputError
 from bulkqa.flow.rounds import Final, FinalLabel, Finals, How, Proposals, Reviewed, choose
 from bulkqa.flow.votes import LabelRow, Outcome
-
-quick = settings(max_examples=60, deadline=None)
 
 NOBODY = frozenset[str]()
 
@@ -116,7 +114,6 @@ def test_what_is_proposed_wins_over_what_is_learned() -> None:
 labels = st.sampled_from(["Dog", "Wolf", "Fox", "Cat"])
 
 
-@quick
 @given(
     label=labels,
     reviewed=st.dictionaries(labels, st.booleans()),
@@ -216,7 +213,6 @@ rows = st.builds(
 )
 
 
-@quick
 @given(st.lists(rows, max_size=8, unique_by=lambda row: row.key))
 def test_rows_come_back_as_they_were(given_rows: list[LabelRow]) -> None:
     """On their way through the disk rows lose nothing, and a confirmed one has its own label."""

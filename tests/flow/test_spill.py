@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkqa.flow.bands import band_of
 from bulkqa.flow.batches import Order
 from bulkqa.flow.corpus import Item, Row
-from bulkqa.flow.plan import Stratum, band_of, standard_error
+from bulkqa.flow.plan import Stratum, standard_error
 from bulkqa.flow.spill import Counts, Spill
 
 BANDS = (80, 90, 100)
-
-quick = settings(max_examples=60, deadline=None)
 
 items = st.builds(
     Item,
@@ -38,7 +38,6 @@ def place(item: Item) -> tuple[str, int | None]:
     return item.label, band_of(item.confidence, BANDS)
 
 
-@quick
 @given(corpora, st.integers(-5, 5), st.lists(st.integers(0, 8), min_size=4, max_size=4))
 def test_a_sample_has_the_first_of_each_stratum(found: list[Item], seed: int, numbers: list[int]) -> None:
     """Of each label and band the first ones in hash order, the same in any order of reading, all counted."""
@@ -71,7 +70,6 @@ def test_a_sample_has_the_first_of_each_stratum(found: list[Item], seed: int, nu
         assert spill.counts() == Counts(of_label, before.below, before.rejected, left_out)
 
 
-@quick
 @given(corpora.map(lambda found: found[::-1]), st.integers(0, 3))
 def test_a_sample_does_not_depend_on_the_order_of_the_file(found: list[Item], seed: int) -> None:
     """The same items in another order of lines are the same sample; another seed may be another."""
@@ -94,6 +92,7 @@ def test_duplicates_and_low_ones_are_no_part_of_a_sample() -> None:
         assert [rejected.line for rejected in spill.rejected()] == [3]
 
 
+@pytest.mark.slow
 def test_weighted_shares_of_samples_are_right_on_average() -> None:
     """Over 1,000 seeds the weighted share right has the truth as its mean, and the planned standard error."""
     low = [Item(f"low/{n}", "Dog", 85.0) for n in range(40)]

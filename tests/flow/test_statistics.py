@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta, binom, binomtest  # type: ignore[import-untyped]
 from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
@@ -19,8 +19,6 @@ from bulkqa.flow.statistics import (
     rogan_gladen,
     wilson,
 )
-
-quick = settings(max_examples=40, deadline=None)
 
 counts = st.integers(1, 10**7).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -54,7 +52,6 @@ def test_wilson_of_large_numbers_and_other_confidences(successes: int, n: int, c
     assert interval(successes, n, confidence) == pytest.approx(of_scipy(successes, n, confidence), abs=1e-12)
 
 
-@quick
 @given(counts)
 def test_wilson_holds_the_share(share: tuple[int, int]) -> None:
     """The interval lies within 0 to 1 and holds the share that was seen."""
@@ -64,7 +61,6 @@ def test_wilson_holds_the_share(share: tuple[int, int]) -> None:
     assert low < high
 
 
-@quick
 @given(counts)
 def test_wilson_is_symmetric(share: tuple[int, int]) -> None:
     """Failures have the interval of the successes, mirrored."""
@@ -150,7 +146,6 @@ def test_the_lower_bound_is_scipys(k: int, n: int) -> None:
     assert exact_lower(k, n, 0.95) == pytest.approx(expected, abs=2e-11)
 
 
-@quick
 @given(
     st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
     st.sampled_from([0.9, 0.95, 0.99]),
@@ -171,7 +166,7 @@ def test_exact_bounds_of_nothing() -> None:
     assert exact_lower(0, 0, 0.95) == 0
 
 
-@settings(max_examples=20, deadline=None)
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), max_size=6), st.sampled_from([0.01, 0.05, 0.2]))
 def test_holm_agrees_with_statsmodels(p_values: list[float], alpha: float) -> None:
     """The same hypotheses are rejected as by statsmodels, whatever their order."""
@@ -208,7 +203,6 @@ def test_a_correction_says_when_it_cannot_be_made() -> None:
         rogan_gladen(5, 100, 11, 10, 0, 10)
 
 
-@quick
 @given(st.data())
 def test_a_correction_stays_within_its_interval(data: st.DataObject) -> None:
     """The corrected share lies within its interval, within 0 to 1; the draws are always the same."""
@@ -221,6 +215,7 @@ def test_a_correction_stays_within_its_interval(data: st.DataObject) -> None:
         assert 0 <= low <= found.correct <= high <= 1
 
 
+@pytest.mark.slow
 def test_the_corrected_interval_covers_the_truth() -> None:
     """Over 200 made samples the interval covers the true share about 95 times in 100; Wilson's far less."""
     source = random.Random(7)

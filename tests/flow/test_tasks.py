@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkqa.errors import InputError
@@ -17,8 +17,6 @@ from bulkqa.flow.tasks import (
     read_task_input,
     task_input,
 )
-
-quick = settings(max_examples=40, deadline=None)
 
 
 def entry(**changes: object) -> dict[str, object]:
@@ -91,7 +89,6 @@ def test_item_names_carry_no_label() -> None:
     assert found["item"] == "item-000"
 
 
-@quick
 @given(
     st.text(min_size=1, max_size=9), st.lists(st.tuples(st.text(min_size=1), st.floats(0, 100)), min_size=1)
 )

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest  # type: ignore[import-untyped]
 
 from bulkqa.errors import InputError
-from bulkqa.flow.report import PUBLISHED_BANDS, Bands
+from bulkqa.flow.bands import PUBLISHED_BANDS, Bands
 from bulkqa.flow.thresholds import (
     MOST_REVIEWS,
     Evidence,
@@ -28,7 +28,6 @@ from bulkqa.flow.thresholds import (
 )
 from bulkqa.flow.votes import LabelRow
 
-quick = settings(max_examples=25, deadline=None)
 serial = itertools.count()
 
 # Total and incorrect items of the bands from 80 on in the published tables, and the threshold at 1:10.
@@ -136,7 +135,6 @@ def test_later_rounds_are_not_tested_but_their_labels_are_listed() -> None:
     assert "180 of a relabelling" in by_ratio[0].reason
 
 
-@quick
 @given(row_lists, st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(found: list[LabelRow], source: random.Random) -> None:
     """The same rows in another order give the same answers."""
@@ -147,7 +145,6 @@ def test_the_order_of_rows_does_not_matter(found: list[LabelRow], source: random
     assert promised_thresholds(one, 0.5, 0.8) == promised_thresholds(other, 0.5, 0.8)
 
 
-@quick
 @given(row_lists)
 def test_labels_do_not_depend_on_each_other(found: list[LabelRow]) -> None:
     """Every label of the rows is listed once, in code-point order, with the answer it has alone."""
@@ -219,7 +216,6 @@ def test_nothing_good_enough_beats_better_bands_below() -> None:
     assert found[1:4] == (100, False, True)
 
 
-@quick
 @given(row_lists, st.integers(1, 20), st.integers(1, 20))
 def test_a_dearer_mistake_never_lowers_a_threshold(found: list[LabelRow], ratio: int, more: int) -> None:
     """With a higher ratio every threshold is as high or higher, and it is always a bound of the bands."""
@@ -326,7 +322,6 @@ def test_bounds_are_rounded_to_the_safe_side() -> None:
     assert "at least 96.4 % right" in promised(rows("Dog", 99.5, 82), 0.94).reason  # 96.412
 
 
-@quick
 @given(labels(), st.floats(0.5, 0.99), st.floats(0, 0.009))
 def test_a_tighter_target_never_lowers_a_threshold(found: list[LabelRow], target: float, more: float) -> None:
     """With a higher target or more assurance a threshold is as high or higher, or there is none."""
@@ -344,7 +339,6 @@ def test_a_tighter_target_never_lowers_a_threshold(found: list[LabelRow], target
             assert tight.threshold is None
 
 
-@quick
 @given(labels(), st.data())
 def test_a_better_vote_never_raises_a_threshold(found: list[LabelRow], data: st.DataObject) -> None:
     """If a wrong item had been confirmed, the threshold would be as low or lower."""
@@ -358,7 +352,6 @@ def test_a_better_vote_never_raises_a_threshold(found: list[LabelRow], data: st.
     assert before is None or (after is not None and after <= before)
 
 
-@quick
 @given(labels())
 def test_what_is_promised_follows_from_the_items_above(found: list[LabelRow]) -> None:
     """A threshold has at least the target among the items it names, which are those at or above it."""
@@ -487,7 +480,6 @@ def test_json_of_both_rules() -> None:
     )
 
 
-@quick
 @given(row_lists, st.booleans())
 def test_csv_agrees_with_json(found: list[LabelRow], by_target: bool) -> None:
     """A row of CSV for each label has what JSON has."""

@@ -13,7 +13,7 @@ from bulkqa.errors import BulkqaError, InputError
 from bulkqa.flow.answers import Decision
 from bulkqa.flow.report import tabulate
 from bulkqa.shipped import shipped
-from bulkqa.steps.analysis import as_json
+from bulkqa.steps.document import as_json
 from tests.ground_truth import WORKERS, Event, GroundTruth, LabelingJob, Spelling
 from tests.lambdas.conftest import BUCKET, Cloud, event, unmeasured
 
