@@ -29,11 +29,11 @@ def lines(file: BinaryIO) -> Iterator[bytes]:
 
     Raises `BulkqaError` where duckdb is not installed, `InputError` for a file that cannot be read.
     """
-    duckdb = _duckdb()
+    duckdb = load_duckdb()
     with NamedTemporaryFile(suffix=".parquet") as copy:  # duckdb wants a file, which a stream need not be
         shutil.copyfileobj(file, copy)
         copy.flush()
-        with duckdb.connect() as connection:
+        with connected(duckdb) as connection:
             try:
                 cursor = connection.execute("SELECT * FROM read_parquet(?)", [copy.name])
                 names = [column[0] for column in cursor.description]
@@ -52,28 +52,37 @@ def write(lines: Iterable[str], columns: Mapping[str, str], path: Path) -> None:
 
     Raises `BulkqaError` where duckdb is not installed or the file cannot be written.
     """
-    duckdb = _duckdb()
+    duckdb = load_duckdb()
     with TemporaryDirectory() as folder:
         rows = Path(folder, "rows.jsonl")
         with rows.open("w", encoding="utf-8") as file:
             file.writelines(lines)
-        with duckdb.connect() as connection:
+        with connected(duckdb) as connection:
             try:
                 # Row by row it would take many times as long.
                 connection.execute(
-                    f"COPY (FROM read_json({_quoted(str(rows))}, format = 'newline_delimited', columns = {{"
-                    + ", ".join(f"{_quoted(name)}: {_quoted(kind)}" for name, kind in columns.items())
-                    + f"}})) TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)"
+                    f"COPY (FROM read_json({quoted(str(rows))}, format = 'newline_delimited', columns = {{"
+                    + ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in columns.items())
+                    + f"}})) TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)"
                 )
             except duckdb.Error as error:
                 raise BulkqaError(f"{path.name}: not written as Parquet: {error}") from None
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return a text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"
 
 
-def _duckdb() -> Any:
+def connected(duckdb: Any) -> Any:
+    """Return a connection to a database in memory that keeps quiet however long it takes."""
+    connection = duckdb.connect()
+    connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
+def load_duckdb() -> Any:
+    """Return the module; raise `BulkqaError` where it is not installed."""
     try:
         import duckdb
     except ImportError:

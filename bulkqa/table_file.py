@@ -5,12 +5,16 @@ elsewhere, with counts alone, and what DynamoDB itself exports (`{"Item": {...}}
 """
 
 import csv
+import gzip
 import io
 import json
 import math
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
 
-from bulkqa import SCHEMA
+from bulkqa import SCHEMA, parquet
 from bulkqa.errors import InputError
 from bulkqa.flow.records import Records, Rejected
 from bulkqa.flow.rounds import Final
@@ -35,6 +39,34 @@ COLUMNS = (
 
 FINAL_COLUMNS = COLUMNS | dict.fromkeys(("final_label", "how", "decided_in"), _TEXT)
 """The columns of an export of final labels."""
+
+
+_GZIP = b"\x1f\x8b"
+
+
+def is_zipped(path: Path) -> bool:
+    """Say whether a file is compressed with gzip, by its first bytes."""
+    with path.open("rb") as file:
+        return file.read(len(_GZIP)) == _GZIP
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a file, as what it is without compression."""
+    return gzip.open(path) if is_zipped(path) else path.open("rb")  # type: ignore[return-value]
+
+
+def rows(path: Path) -> Iterator[LabelRow | Rejected]:
+    """Yield the rows of a file of any form: CSV, JSON Lines, either compressed with gzip, or Parquet."""
+    with opened(path) as file:
+        lines = parquet.lines(file) if parquet.is_parquet(path) else _lines(file, path.name)
+        yield from read_rows(lines, path.name)
+
+
+def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:
+    try:
+        yield from file
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{name}: not readable as gzip: {error}") from None
 
 
 def read_rows(lines: Iterable[bytes], name: str) -> Iterator[LabelRow | Rejected]:
@@ -64,7 +96,7 @@ def _of_csv(records: Records, columns: list[tuple[str, int]]) -> Iterator[LabelR
             continue
         line, fields = record
         assert isinstance(fields, list)  # noqa: S101  that is what a file with a header has
-        yield _row(line, {name: fields[place] for name, place in columns if fields[place]})
+        yield read_row(line, {name: fields[place] for name, place in columns if fields[place]})
 
 
 def _of_json(records: Records) -> Iterator[LabelRow | Rejected]:
@@ -76,10 +108,10 @@ def _of_json(records: Records) -> Iterator[LabelRow | Rejected]:
         assert isinstance(fields, dict)  # noqa: S101  that is what a file without a header has
         item = fields.get("Item")
         if "label" in fields or not isinstance(item, dict):
-            yield _row(line, fields)
+            yield read_row(line, fields)
             continue
         try:
-            yield _row(line, {name: _plain(item[name], name) for name in ATTRIBUTES if name in item})
+            yield read_row(line, {name: _plain(item[name], name) for name in ATTRIBUTES if name in item})
         except InputError as error:
             yield Rejected(line, str(error))
 
@@ -102,7 +134,12 @@ def _plain(value: object, name: str) -> object:
     raise InputError(f"{name} is no such attribute as DynamoDB exports: {repr(value)[:60]}")
 
 
-def _row(line: int, fields: Mapping[str, object]) -> LabelRow | Rejected:
+def read_row(line: int, fields: Mapping[str, object]) -> LabelRow | Rejected:
+    """Return a row given by its attributes, or why it cannot be used.
+
+    >>> read_row(7, {"label": "Dog", "confidence": 101})
+    Rejected(line=7, reason='confidence 101 is outside 0-100')
+    """
     try:
         label = fields.get("label")
         if not isinstance(label, str) or not label:

@@ -15,6 +15,7 @@ from bulkqa.flow.bands import read_bands
 from bulkqa.flow.thresholds import (
     ASSURANCE,
     TARGET,
+    Evidence,
     Promise,
     Threshold,
     as_json,
@@ -22,7 +23,6 @@ from bulkqa.flow.thresholds import (
     cost_thresholds,
     promised_thresholds,
     read_ratio,
-    weigh,
 )
 
 
@@ -59,7 +59,9 @@ def thresholds(
     assurance = ASSURANCE if assurance is None else assurance
     wanted = None if bands is None else read_bands(bands)
     with rows_of(source, open_store(home, stack, bucket, table)) as found:
-        evidence = weigh(found.rows, wanted or found.bands)
+        evidence = Evidence(wanted or found.bands)
+        for row, number in found.alike(evidence.cuts):
+            evidence.count(row, number)
     job, samples = found.job, None if found.settings is None else found.settings.sample
     results: list[Threshold] | list[Promise]
     rule: dict[str, object]

@@ -66,7 +66,7 @@ def _finals_of(
 ) -> Iterator[tuple[Finals, str | None, str | None]]:
     """Open a SOURCE: its items with their final labels, its job if it is one, and where its pictures are."""
     if is_file(source):
-        with rows_of_file(Path(source)) as rows, Finals(rows) as finals:
+        with Finals(rows_of_file(Path(source)).rows) as finals:
             yield finals, None, None
         return
     with store as opened, steps.final_labels(source, opened) as finals:

@@ -18,12 +18,17 @@ from bulkqa.cli.options import (
     Table,
     TableOrJson,
 )
-from bulkqa.cli.output import write, write_json, written
+from bulkqa.cli.output import write, write_csv, write_json, written
 from bulkqa.cli.places import open_store, picture_files
 from bulkqa.cli.sources import is_file, rows_of_file
 from bulkqa.errors import InputError
-from bulkqa.flow.bands import PUBLISHED_BANDS, read_bands
+from bulkqa.flow.bands import PUBLISHED_BANDS, Bands, read_bands
 from bulkqa.flow.examples import CellExamples
+from bulkqa.flow.report import Report
+from bulkqa.flow.report import as_json as table_json
+from bulkqa.flow.report import as_table as table_rows
+from bulkqa.flow.thresholds import ASSURANCE, TARGET, Evidence, promised_thresholds
+from bulkqa.flow.thresholds import as_json as thresholds_json
 from bulkqa.ports import Notice, Store
 from bulkqa.steps.document import as_csv, as_json
 
@@ -44,19 +49,29 @@ def report(
     final: Annotated[
         bool, typer.Option("--final", help="Let the decisions of the job's adjudications override its votes.")
     ] = False,
+    brief: Annotated[
+        bool,
+        typer.Option(
+            "--brief", help="Of a file the table and the thresholds alone: seconds for millions of rows."
+        ),
+    ] = False,
     format: Annotated[ReportFormat, typer.Option()] = ReportFormat.table,
     output: Output = None,
 ) -> None:
     """Print how right each label is at each confidence; as html, a page with the pictures behind it."""
     wanted = None if bands is None else read_bands(bands)
+    if brief:
+        if not is_file(source) or final or format is ReportFormat.html:
+            raise InputError("--brief is for a file's rows, as table, json or csv, without --final")
+        _report_in_brief(Path(source), wanted or PUBLISHED_BANDS, published, format, output)
+        return
     image_root = None
     if is_file(source):
         if final:
             raise InputError(f"{source}: --final needs a job: a file does not say which jobs adjudicate it")
-        with rows_of_file(Path(source)) as rows:
-            examples = CellExamples(wanted or PUBLISHED_BANDS)
-            see = examples.add if format is ReportFormat.html else None
-            analysis = steps.analyse_rows(rows, wanted or PUBLISHED_BANDS, see)
+        examples = CellExamples(wanted or PUBLISHED_BANDS)
+        see = examples.add if format is ReportFormat.html else None
+        analysis = steps.analyse_rows(rows_of_file(Path(source)).rows, wanted or PUBLISHED_BANDS, see)
     else:
         with open_store(home, stack, bucket, table) as store:
             settings = jobs.settings_of(source, store.blobs)
@@ -77,6 +92,33 @@ def report(
         write_json(as_json(analysis, published), output)
     else:
         write(as_csv(analysis, published), output)
+
+
+def _report_in_brief(
+    path: Path, bands: Bands, published: bool, format: ReportFormat, output: Path | None
+) -> None:
+    """Print what can be counted without a look at images and voters: the table and the thresholds."""
+    evidence = Evidence(bands)
+    table = Report(evidence.bands)
+    for row, number in rows_of_file(path).alike(evidence.cuts):
+        evidence.count(row, number)
+        if not row.of_relabelling:
+            table.count(row, number)
+    table.sort()
+    if format is ReportFormat.csv:
+        write_csv(table_rows(table, SCHEMA, published), output)
+        return
+    promises = promised_thresholds(evidence)
+    if format is ReportFormat.json:
+        rule = {"rule": "target", "target": TARGET, "assurance": ASSURANCE}
+        found = table_json(table, None, SCHEMA, published)
+        write_json(found | {"thresholds": thresholds_json(promises, rule)}, output)
+        return
+    with written(output) as file:
+        console.print_report(table, str(path), file, published)
+        console.print_thresholds(
+            promises, f"Precision at least {TARGET:.4g}, with assurance {ASSURANCE:.4g}", file
+        )
 
 
 @app.command()

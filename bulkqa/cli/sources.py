@@ -1,14 +1,13 @@
-"""A SOURCE as it is named on the command line: a job, or a file of label-table rows."""
+"""A SOURCE as it is named on the command line: a job, or files of label-table rows."""
 
-import gzip
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
-from bulkqa import console, jobs, parquet, steps, table_file
+from bulkqa import columnar, console, jobs, steps, table_file
 from bulkqa.errors import InputError
 from bulkqa.flow.bands import PUBLISHED_BANDS, Bands
 from bulkqa.flow.records import Rejected
@@ -18,10 +17,11 @@ from bulkqa.settings import JobSettings
 
 
 class Rows(NamedTuple):
-    """The rows of a SOURCE, and the job it is, if it is one."""
+    """The rows of a SOURCE, to be read once; the job it is, if it is one, or its files."""
 
     rows: Iterable[LabelRow]
-    settings: JobSettings | None
+    settings: JobSettings | None = None
+    files: Sequence[Path] = ()
 
     @property
     def job(self) -> str | None:
@@ -33,43 +33,42 @@ class Rows(NamedTuple):
         """The bands that it is reported in where nobody says otherwise."""
         return PUBLISHED_BANDS if self.settings is None else self.settings.bands
 
+    def alike(self, bounds: Sequence[float]) -> Iterable[tuple[LabelRow, int]]:
+        """Return the rows with their numbers: one of many where `columnar.alike` can tell, else each."""
+        found = columnar.alike(self.files, bounds) if self.files else None
+        return found or ((row, 1) for row in self.rows)
+
 
 @contextmanager
 def rows_of(source: str, store: AbstractContextManager[Store]) -> Iterator[Rows]:
     """Open a SOURCE; `store` is opened where it is a job."""
     if is_file(source):
-        with rows_of_file(Path(source)) as rows:
-            yield Rows(rows, None)
+        yield rows_of_file(Path(source))
     else:
         with store as opened:
             settings = jobs.settings_of(source, opened.blobs)
             yield Rows(steps.job_rows(source, opened), settings)
 
 
-@contextmanager
-def rows_of_file(path: Path) -> Iterator[Iterable[LabelRow]]:
-    """Open a file of label-table rows: CSV, JSON Lines, either of them compressed with gzip, or Parquet."""
-    if not path.is_file():
+def rows_of_file(path: Path) -> Rows:
+    """Open a file of label-table rows, or the folder of a DynamoDB export, whose rows are in many files."""
+    if path.is_dir():
+        files = [file for file in sorted(path.rglob("*.json.gz")) if _has_any(file)]
+        if not files:
+            raise InputError(f"{path}: no items in *.json.gz of this folder, as DynamoDB exports them")
+    elif path.is_file():
+        files = [path]
+    else:
         raise InputError(f"{path}: no such file")
-    with path.open("rb") as file:
-        if parquet.is_parquet(path):
-            lines: Iterable[bytes] = parquet.lines(file)
-        else:
-            zipped = file.peek(len(_GZIP))[: len(_GZIP)] == _GZIP
-            lines = _unzipped(file, path.name) if zipped else file
-        yield _usable(table_file.read_rows(lines, path.name), path.name)
+    return Rows(_usable(files, path.name), files=files)
 
 
-_GZIP = b"\x1f\x8b"
-
-
-def _unzipped(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """Yield the lines of a compressed file, of several one after the other too."""
+def _has_any(file: Path) -> bool:
     try:
-        with gzip.open(file) as lines:
-            yield from lines
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{name}: not readable as gzip: {error}") from None
+        with table_file.opened(file) as lines:
+            return bool(lines.read(1))
+    except (OSError, EOFError, zlib.error):
+        return True  # whoever reads it says what is wrong with it
 
 
 def is_file(source: str) -> bool:
@@ -77,19 +76,20 @@ def is_file(source: str) -> bool:
     return any(mark in source for mark in "./\\") or (os.sep in source)
 
 
-def _usable(rows: Iterable[LabelRow | Rejected], name: str) -> Iterator[LabelRow]:
+def _usable(files: Iterable[Path], name: str) -> Iterator[LabelRow]:
     """Yield the rows that can be used; say on standard error which cannot."""
     bad = good = 0
-    for row in rows:
-        if isinstance(row, Rejected):
+    for file in files:
+        for row in table_file.rows(file):
+            if not isinstance(row, Rejected):
+                good += 1
+                yield row
+                continue
             bad += 1
             if bad <= 5:
                 console.err.print(
-                    f"{name}, line {row.line}: left out: {row.reason}", style="yellow", markup=False
+                    f"{file.name}, line {row.line}: left out: {row.reason}", style="yellow", markup=False
                 )
-        else:
-            good += 1
-            yield row
     if bad > 5:
         console.err.print(f"{name}: left out {bad} rows in all", style="yellow", markup=False)
     if not good:

@@ -23,19 +23,19 @@ class Tally:
     unreviewed: int = 0
     cannot_judge: int = 0
 
-    def count(self, row: LabelRow) -> None:
-        """Count one item."""
+    def count(self, row: LabelRow, number: int = 1) -> None:
+        """Count an item, or so many alike."""
         outcome = row.outcome
         if outcome is Outcome.CONFIRMED:
-            self.confirmed += 1
+            self.confirmed += number
         elif outcome is Outcome.DISCONFIRMED:
-            self.disconfirmed += 1
+            self.disconfirmed += number
         elif outcome is Outcome.SPLIT:
-            self.split += 1
+            self.split += number
         else:
-            self.unreviewed += 1
+            self.unreviewed += number
         if row.cannot_judges:
-            self.cannot_judge += 1
+            self.cannot_judge += number
 
     def __iadd__(self, other: "Tally") -> "Tally":
         self.confirmed += other.confirmed
@@ -94,17 +94,20 @@ class Report:
     labels: dict[str, LabelTally] = field(default_factory=dict)
     below: int = 0
 
-    def count(self, row: LabelRow) -> bool:
-        """Count one item; say whether it is in the table, and not below it. `sort` when all are counted."""
+    def count(self, row: LabelRow, number: int = 1) -> bool:
+        """Count an item, or so many alike; say whether it is in the table, and not below it.
+
+        `sort` when all are counted.
+        """
         label, confidence = row.key[1], row.confidence
         line = self.labels.get(label)
         if line is None:
             line = self.labels[label] = LabelTally([Tally() for _ in self.bands[1:]])
         band = band_of(confidence, self.bands)
         if band is None:
-            self.below += 1
+            self.below += number
             return False
-        line.bands[band].count(row)
+        line.bands[band].count(row, number)
         return True
 
     def sort(self) -> None:

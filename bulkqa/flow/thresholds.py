@@ -92,8 +92,8 @@ class Evidence:
         whole = range(math.ceil(lowest), 100)
         self.cuts = tuple(sorted({*self.bands[:-1], *whole, _plain(half)}))
 
-    def count(self, row: LabelRow) -> None:
-        """Count one item; one that may not be tested only makes its label known."""
+    def count(self, row: LabelRow, number: int = 1) -> None:
+        """Count an item, or so many alike; one that may not be tested only makes its label known."""
         reviews = self.labels.get(row.key[1])
         if reviews is None:
             reviews = self.labels[row.key[1]] = Reviews(*([0] * len(self.cuts) for _ in Reviews._fields))
@@ -101,15 +101,15 @@ class Evidence:
         if place < 0:
             return
         if row.source is not None and row.source.startswith(UNTESTED):
-            self.untested[row.key[1]] += 1
+            self.untested[row.key[1]] += number
             return
         outcome = row.outcome
         if outcome is Outcome.CONFIRMED:
-            reviews.confirmed[place] += 1
+            reviews.confirmed[place] += number
         elif outcome is Outcome.UNREVIEWED:
-            reviews.unreviewed[place] += 1
+            reviews.unreviewed[place] += number
         else:
-            reviews.incorrect[place] += 1
+            reviews.incorrect[place] += number
 
     def place(self, bound: float) -> int:
         """Return the first slice at or above a bound of the bands, the number of slices for 100."""

@@ -62,6 +62,11 @@ class LabelRow(NamedTuple):
         return outcome(self.confirms, self.disconfirms)
 
     @property
+    def of_relabelling(self) -> bool:
+        """Whether the label is not the model's, but one proposed by the votes of an earlier job."""
+        return self.source is not None and self.source.startswith(RELABEL)
+
+    @property
     def voters(self) -> frozenset[str]:
         """All who voted on this row."""
         return self.confirmed_by | self.disconfirmed_by | self.cannot_judge_by

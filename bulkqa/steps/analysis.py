@@ -86,7 +86,7 @@ def analyse_rows(rows: Iterable[LabelRow], bands: Bands, see: See | None = None)
     with Scores(bounds) as scores, Judgements() as judgements:
         counting = _Counting(bounds, scores, judgements, see)
         for row in rows:
-            if row.source is not None and row.source.startswith(RELABEL):
+            if row.of_relabelling:
                 counting.pass_over(row)
             else:
                 counting.count(row, row, None)
