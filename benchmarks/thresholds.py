@@ -5,6 +5,9 @@ a confidence. Every label is decided from its reviews alone by the library's own
 Holm over the bands' bounds, a walk down from the strictest cut with 59 reviews, and the lowest cut whose
 share right is the target, which promises nothing. A threshold is false where the share right at or above it,
 known from the model, is below the target.
+
+Then each label is looked at after every page and closed once it is settled, at a cap at the latest: how many
+reviews that takes, and what can be promised then.
 """
 
 import json
@@ -15,11 +18,22 @@ from functools import lru_cache
 from pathlib import Path
 
 from bulkqa.flow.statistics import binomial_tail, holm
-from bulkqa.flow.thresholds import ASSURANCE, TARGET, Evidence, promised_thresholds, weigh
+from bulkqa.flow.thresholds import (
+    ASSURANCE,
+    SEQUENTIAL,
+    TARGET,
+    Evidence,
+    Promise,
+    promised_thresholds,
+    settled,
+    weigh,
+)
 from bulkqa.flow.votes import LabelRow
 
 LABELS = 400
 REVIEWS = (300, 600, 1000)
+CAPS = (600, 2000)
+PAGE = 25
 ASKED = 40
 """Labels of each simulation at most that get the further reviews they ask for."""
 SEED = 20
@@ -32,6 +46,7 @@ MODELS: dict[str, Callable[[float], float]] = {
     "over-confident: 95 % above 96.5": lambda c: 0.0122 * c - 0.245,
     "steeply falling below 90": lambda c: 0.99 if c >= 90 else max(0.2, 0.99 - 0.2 * (90 - c)),
     "as bad everywhere, 85 %": lambda c: 0.85,
+    "hopeless, 60 %": lambda c: 0.6,
 }
 
 _tail = lru_cache(maxsize=None)(binomial_tail)
@@ -49,6 +64,11 @@ def truth(model: Callable[[float], float], cuts: tuple[float, ...]) -> dict[floa
         items = sum(weight for _, weight in above)
         found[cut] = sum(weight * model(c) for c, weight in above) / items, items / whole
     return found
+
+
+def at_best(known: dict[float, tuple[float, float]]) -> float:
+    """Return the share of items that the lowest true threshold lets through."""
+    return max((share for right, share in known.values() if right >= TARGET), default=0.0)
 
 
 def rows(
@@ -90,7 +110,7 @@ def simulate(name: str, reviews: int) -> list[dict[str, object]]:
     labels = [f"{number:04d}" for number in range(LABELS)]
     evidence = weigh(row for label in labels for row in rows(model, label, reviews, source))
     known = truth(model, evidence.cuts)
-    best = max((share for right, share in known.values() if right >= TARGET), default=0.0)
+    best = at_best(known)
     found: dict[str, list[float | None]] = {}
     settled = asked = bound_false = refuted = 0
     for promise in promised_thresholds(evidence):
@@ -135,6 +155,43 @@ def simulate(name: str, reviews: int) -> list[dict[str, object]]:
     return entries
 
 
+def close_early(name: str) -> list[dict[str, object]]:
+    """Close `LABELS` labels of a model as soon as they are settled; return one entry for each cap."""
+    model, source = MODELS[name], random.Random(f"{SEED} {name} early")
+    known = truth(model, Evidence().cuts)
+    # By cap: whether each label was settled before it, its reviews, and its promise.
+    closed: dict[int, list[tuple[bool, int, Promise]]] = {cap: [] for cap in CAPS}
+    for _ in range(LABELS):
+        evidence, done, reviews = Evidence(), None, 0
+        for cap in CAPS:
+            while done is None and reviews < cap:
+                for row in rows(model, "", PAGE, source):
+                    evidence.count(row)
+                reviews += PAGE
+                done = settled(evidence, "")
+            (promise,) = (done,) if done else promised_thresholds(evidence, test=SEQUENTIAL)
+            closed[cap].append((done is not None, reviews, promise))
+    entries: list[dict[str, object]] = []
+    for cap, found in closed.items():
+        given = [promise.threshold for *_, promise in found if promise.threshold is not None]
+        true = [known[threshold] for threshold in given if known[threshold][0] >= TARGET]
+        entries.append(
+            {
+                "model": name,
+                "reviews": cap,
+                "rule": "closing early",
+                "given": len(given) / LABELS,
+                "false": (len(given) - len(true)) / LABELS,
+                "through": round(sum(share for _, share in true) / LABELS, 4),
+                "at_best": round(at_best(known), 4),
+                "cannot_be_met": sum(promise.accepts_nothing for *_, promise in found) / LABELS,
+                "settled": sum(done for done, *_ in found) / LABELS,
+                "mean_reviews": sum(reviews for _, reviews, _ in found) / LABELS,
+            }
+        )
+    return entries
+
+
 def run() -> list[dict[str, object]]:
     """Simulate all, print the figures, and keep them beside this file; they are no ratios to a baseline."""
     entries = []
@@ -152,6 +209,15 @@ def run() -> list[dict[str, object]]:
                         f"{entry['settled_by_the_reviews_asked_for']} of {entry['asked']}"
                     )
             sys.stdout.flush()
+        print(f"\n{name}, closed early; {LABELS} labels")
+        for entry in close_early(name):
+            entries.append(entry)
+            print(
+                f"  at most {entry['reviews']:>4} reviews, {entry['mean_reviews']:6.0f} on average: settled "
+                f"{entry['settled']:6.1%}  given {entry['given']:6.1%}  false {entry['false']:5.1%}  "
+                f"lets through {entry['through']:5.1%} of at best {entry['at_best']:5.1%}  "
+                f"cannot be met {entry['cannot_be_met']:.1%}"
+            )
     document = {"schema": 1, "target": TARGET, "assurance": ASSURANCE, "labels": LABELS, "results": entries}
     (Path(__file__).parent / "thresholds.json").write_text(json.dumps(document, indent=1) + "\n")
     return []

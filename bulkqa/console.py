@@ -80,6 +80,8 @@ def _quality(document: Mapping[str, Any]) -> Iterator[str]:
     ):
         if (found := totals[name]) is not None:
             yield f"Correct, {why}: {percent(found['correct'])} ({_interval(found['interval'])})."
+    if closed := document["reconciliation"]["closed"]:
+        yield f"Closed early: {closed} items were not asked for."
     for one in document["reviewers"]:
         yield f"Reviewer {one['reviewer']}: {', '.join(_reviewer(one))}."
 
@@ -159,11 +161,12 @@ def print_plan(plan: Plan, file: IO[str]) -> None:
     """Print a plan: what to review of each label and band, what that takes, and what it will not settle."""
     console = Console(file=file, highlight=False)
     console.print(plan_table(plan))
-    pages, looks = plan.pages, plan.taken * plan.reviewers
+    pages, checks = plan.pages, plan.checks
     fee = sum(cost.dollars for cost in ground_truth_costs(pages))
     rest = sum(cost.dollars for cost in aws_costs(plan.taken, pages, plan.reviewers))
     lines = [
-        f"{plan.taken} of {plan.population} items on {pages} pages: {looks} looks, {plan.hours:.1f} hours at "
+        f"{plan.taken} of {plan.population} items{f' and {checks} known answers' if checks else ''} "
+        f"on {pages} pages: {plan.looks} looks, {plan.hours:.1f} hours at "
         f"{plan.seconds_per_page:g} seconds for {plan.batch_size} pictures "
         f"({f'the median of {plan.timed} recorded times' if plan.timed else 'assumed'}).",
         f"Ground Truth: {fee:.2f} dollars. AWS beside it: {rest:.2f} dollars. Prices of {PRICES_OF}.",
@@ -200,15 +203,16 @@ def plan_table(plan: Plan) -> Table:
     return table
 
 
-def progress_table(job: str, progress: Mapping[str, ports.Progress]) -> Table:
-    """Return how far the pages of a job are, label by label, with a bar."""
+def progress_table(job: str, progress: Mapping[str, ports.Progress], closed: Mapping[str, str]) -> Table:
+    """Return how far the pages of a job are, label by label, with a bar, or why the label is `closed`."""
     table = _table(f"Job {job}")
     table.add_column("Pages done", justify="right")
     table.add_column("Answers", justify="right")
-    table.add_column("", width=24)
+    table.add_column("", overflow="fold", min_width=24)
     for label, line in progress.items():
         bar = ProgressBar(total=line.wanted, completed=line.answers, width=24)
-        table.add_row(label, f"{line.done}/{line.pages}", f"{line.answers}/{line.wanted}", bar)
+        why = Text(f"closed early: {closed[label]}") if label in closed else bar
+        table.add_row(label, f"{line.done}/{line.pages}", f"{line.answers}/{line.wanted}", why)
     lines = progress.values()
     answers, wanted = sum(line.answers for line in lines), sum(line.wanted for line in lines)
     table.add_section()

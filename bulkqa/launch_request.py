@@ -10,7 +10,7 @@ from typing import Any
 
 from bulkqa.errors import InputError
 from bulkqa.flow.bands import read_bands
-from bulkqa.settings import Environment, JobSettings
+from bulkqa.settings import Environment, JobSettings, StopEarly
 
 _OF_CLOUDFORMATION = {"ServiceToken", "ServiceTimeout"}
 _TRUTHS = {"true": True, "false": False}
@@ -59,6 +59,7 @@ def read_launch_request(properties: Mapping[str, Any], stage: Environment) -> La
         image_root=_text(known, "images", None),
         guideline=_text(known, "guideline", None),
         host=_text(known, "host", None) or "ground-truth",
+        stop_early=_stop_early(known),
     )
     request = LaunchRequest(
         corpus, _truth(known, "copy_images", False), settings, _text(known, "sample", None), checks
@@ -66,6 +67,16 @@ def read_launch_request(properties: Mapping[str, Any], stage: Environment) -> La
     if known:
         raise InputError(f"a launch knows nothing of {', '.join(sorted(known))}")
     return request
+
+
+def _stop_early(known: dict[str, Any]) -> StopEarly | None:
+    """Return when labels close, None where every page is reviewed."""
+    shares = {name: _number(known, name, 0) for name in ("target", "assurance") if name in known}
+    if "stop_early" not in known:
+        if shares:
+            raise InputError(f"{' and '.join(shares)} of a launch: only with stop_early")
+        return None
+    return StopEarly(reviews=_whole(known, "stop_early", 0), **shares)
 
 
 def _text(known: dict[str, Any], name: str, default: str | None) -> str | None:

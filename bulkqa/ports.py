@@ -117,7 +117,10 @@ class QueuedTask(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far pages are: `answers` of `wanted`, and `done`, the pages that have all their answers."""
+    """How far pages are: `answers` of `wanted`, and `done`, the pages that have all their answers.
+
+    Pages of a closed label that lack an answer are left out.
+    """
 
     pages: int
     done: int
@@ -154,6 +157,14 @@ class TaskQueue(Protocol):
         """Note this worker's answer to a page, with its numbers of decisions by kind; once, if repeated."""
         ...
 
+    def close(self, job: str, label: str) -> None:
+        """Give nobody a page of this label any more. Who has one in hand keeps it and may answer it."""
+        ...
+
+    def done(self, job: str, label: str) -> set[int]:
+        """Return the numbers of a label's pages that have all their answers."""
+        ...
+
     def completed(self, job: str) -> set[tuple[int, str]]:
         """Return (number, worker) of every answer noted."""
         ...
@@ -163,7 +174,10 @@ class TaskQueue(Protocol):
         ...
 
     def waiting(self, worker: str) -> int:
-        """Return the number of pages that still need answers and that this worker has not answered."""
+        """Return the number of pages that still need answers and that this worker has not answered.
+
+        Those of closed labels do not.
+        """
         ...
 
     def work_of(self, worker: str) -> tuple[int, dict[str, int]]:

@@ -65,14 +65,14 @@ def linked(reference: str) -> Picture:
 
 
 class Embedded:
-    """Puts pictures of this machine into the page, whole, as long as there is room; links the others.
+    """Puts pictures into the page, whole, as long as there is room; links the others.
 
-    `find` returns the file and media type of a reference, None where it is no file of this machine, and
-    raises `BulkqaError` where the file cannot be had.
+    `find` returns the file of a reference, or the contents of one that lies elsewhere, and its media type;
+    None where there is neither. It raises `BulkqaError` where the file cannot be had.
     """
 
     def __init__(
-        self, find: Callable[[str], tuple[Path, str] | None], each: int = EACH, in_all: int = IN_ALL
+        self, find: Callable[[str], tuple[Path | bytes, str] | None], each: int = EACH, in_all: int = IN_ALL
     ) -> None:
         self._find = find
         self._each = each
@@ -84,10 +84,14 @@ class Embedded:
             found = self._find(reference)
             if found is None:
                 return linked(reference)
-            path, media_type = found
-            if path.stat().st_size > min(self._each, self._left):
-                return Picture(link=path.as_uri())
-            data = path.read_bytes()
+            data, media_type = found
+            room = min(self._each, self._left)
+            if isinstance(data, Path):
+                if data.stat().st_size > room:
+                    return Picture(link=data.as_uri())
+                data = data.read_bytes()
+            elif len(data) > room:
+                return linked(reference)
         except (BulkqaError, OSError):  # it was there at the launch; its name still tells which one it was
             return Picture()
         self._left -= len(data)

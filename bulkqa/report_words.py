@@ -101,6 +101,9 @@ def _reviewed(document: Document) -> Iterator[str]:
             f"{count(totals['total'], 'item')}, each an image with one of "
             f"{count(len(document['labels']), 'label')}{above}. {every} have been reviewed."
         )
+    if closed := (document["reconciliation"] or {}).get("closed"):
+        have = "has" if closed == 1 else "have"
+        yield f"{count(closed, 'item')} {have} not been asked for: the labels were closed early."
     if document["below"]:
         yield f"{count(document['below'], 'more item')} below {number(lowest)} stand in none of the figures."
     if reviewers := document["reviewers"]:
@@ -150,10 +153,11 @@ def _right(document: Document) -> Iterator[str]:
 
 def _uncertain(document: Document) -> Iterator[str]:
     totals = document["totals"]
-    if totals["unreviewed"]:
-        text = f"{count(totals['unreviewed'], 'item has', 'items have')} no vote that judges"
-        # Items below the bands are reconciled too: with any of these the two numbers do not compare.
-        unable = 0 if document["below"] else (document["reconciliation"] or {}).get("cannot_judge", 0)
+    # Items below the bands are reconciled too: with any of these the numbers do not compare.
+    fates = {} if document["below"] else document["reconciliation"] or {}
+    if left := totals["unreviewed"] - fates.get("closed", 0):
+        text = f"{count(left, 'item has', 'items have')} no vote that judges"
+        unable = fates.get("cannot_judge", 0)
         yield f"{text}, {number(unable)} because nobody could tell." if unable else f"{text}."
     if totals["split"]:
         yield (

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from decimal import Decimal
 from hashlib import blake2b
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
@@ -53,6 +54,74 @@ def manifest(finals: Finals, outcomes: Collection[Outcome], now: str, tally: Cou
         tally["several"] += len(labels) > 1
         tally["elsewhere"] += not image.startswith("s3://")
         yield json.dumps(line, ensure_ascii=False) + "\n"
+
+
+Size = Callable[[str], tuple[int, int] | None]
+"""Says width and height of a reference's picture in pixels, None where that is not known."""
+
+
+def coco(
+    finals: Finals, outcomes: Collection[Outcome], now: str, root: str | None, size: Size, tally: Counter[str]
+) -> Iterator[str]:
+    """Yield a COCO file in pieces: images and categories, and for each label of an image an annotation.
+
+    Annotations are of whole images: they have neither box nor segmentation. Images are numbered from 1 as
+    sorted, categories in code-point order of their labels, annotations image by image. A `file_name` starts
+    from the place of the images, for pictures in S3 from the prefix `root`. `tally` counts `images`, and
+    those `unsized`, of which width and height are not known. `now` is the date of the file. Source: COCO,
+    "Data format" (cocodataset.org/#format-data).
+
+    >>> from bulkqa.flow.votes import LabelRow
+    >>> rows = [LabelRow(("local://a.png", "Dog"), 90.0, 1)]
+    >>> with Finals(rows) as finals:
+    ...     text = "".join(coco(finals, [Outcome.CONFIRMED], "", None, lambda image: (8, 6), Counter()))
+    >>> json.loads(text)["images"], json.loads(text)["annotations"]
+    ... # doctest: +NORMALIZE_WHITESPACE
+    ([{'id': 1, 'file_name': 'a.png', 'width': 8, 'height': 6}],
+     [{'id': 1, 'image_id': 1, 'category_id': 1}])
+    """
+    numbers = {label: number for number, label in enumerate(finals.labels(outcomes), 1)}
+
+    def images() -> Iterator[dict[str, object]]:
+        for number, (image, _) in enumerate(finals.images(outcomes), 1):
+            found: dict[str, object] = {"id": number, "file_name": _below(root, image)}
+            pixels = size(image)
+            if pixels is not None:
+                found |= {"width": pixels[0], "height": pixels[1]}
+            if image.startswith(("s3://", "https://", "http://")):
+                found["coco_url"] = image
+            tally["images"] += 1
+            tally["unsized"] += pixels is None
+            yield found
+
+    def annotations() -> Iterator[dict[str, object]]:
+        ids = count(1)
+        for number, (_, labels) in enumerate(finals.images(outcomes), 1):
+            for one in labels:
+                yield {"id": next(ids), "image_id": number, "category_id": numbers[one.label]}
+
+    info = {"description": "Image labels, exported by bulkqa", "date_created": now, "schema": SCHEMA}
+    yield f'{{"info": {json.dumps(info)},\n"licenses": [],\n"categories": ['
+    yield from _elements(
+        {"id": number, "name": label, "supercategory": ""} for label, number in numbers.items()
+    )
+    yield '],\n"images": ['
+    yield from _elements(images())
+    yield '],\n"annotations": ['
+    yield from _elements(annotations())
+    yield "]}\n"
+
+
+def _below(root: str | None, image: str) -> str:
+    """Return a reference from the place of the images on."""
+    prefix = "" if root is None or not root.startswith("s3://") else root.rstrip("/") + "/"
+    return image.removeprefix("local://").removeprefix(prefix) or image
+
+
+def _elements(objects: Iterable[object]) -> Iterator[str]:
+    """Yield the elements of a JSON list, each on a line of its own."""
+    for place, one in enumerate(objects):
+        yield (",\n" if place else "\n") + json.dumps(one, ensure_ascii=False)
 
 
 Fetch = Callable[[str, BinaryIO], None]

@@ -21,6 +21,18 @@ _FOLLOWING = ("corpus_name", "checks_name", "labels", "image_buckets")
 
 
 @dataclass(frozen=True, kw_only=True)
+class StopEarly:
+    """When a label of a job is closed: once its threshold is settled, at `reviews` images at the latest.
+
+    Settled is what `bulkqa.flow.thresholds.settled` says of `target` and `assurance`.
+    """
+
+    reviews: int
+    target: float = 0.95
+    assurance: float = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
 class JobSettings:
     """What a job is: two launches with equal settings are the same job.
 
@@ -31,7 +43,8 @@ class JobSettings:
     next round this is, `relabel:<job>` or `adjudicate:<job>`. `sample` says of each label and band, as
     [low, high, population, taken], how many of its items this job has; None where it has them all.
     `check_rate` is the share of known-answer items among a page's pictures; `checks_sha256` stands for the
-    file they come from, as `corpus_sha256` does, or for what earlier jobs gave.
+    file they come from, as `corpus_sha256` does, or for what earlier jobs gave. `stop_early` is None where
+    every page is reviewed.
     """
 
     job: str
@@ -55,6 +68,16 @@ class JobSettings:
     items: int = 0
     image_buckets: tuple[str, ...] = ()
     source: str | None = None
+    stop_early: StopEarly | None = None
+
+    @property
+    def votes_that_count(self) -> int:
+        """How many votes an item needs before thresholds are made of it.
+
+        Where labels close early, all it is to have: one of two votes would say more often than both that a
+        label is right, and a label may close in between.
+        """
+        return 0 if self.stop_early is None else self.reviewers
 
     def check(self) -> "JobSettings":
         """Return these settings if a job can be launched with them; else `InputError` names the one at fault.
@@ -76,11 +99,19 @@ class JobSettings:
             raise InputError(f"minimum confidence {self.minimum_confidence:g} is outside 0 to 100")
         if not -(2**63) <= self.seed < 2**63:
             raise InputError(f"seed {self.seed} is outside 64 bits")
+        if self.stop_early is not None:
+            from bulkqa.flow.thresholds import check_shares
+
+            check_shares(self.stop_early.target, self.stop_early.assurance)
+            if self.stop_early.reviews < 1:
+                raise InputError(f"stop early at {self.stop_early.reviews} reviews: at least 1 is needed")
         return self
 
     def to_json(self, created_at: str) -> bytes:
         """Return the contents of `job.json`."""
         document = {"schema": SCHEMA, "created_at": created_at, **asdict(self)}
+        if self.stop_early is None:
+            del document["stop_early"]
         return json.dumps(document, ensure_ascii=False, indent=1).encode()
 
     def difference(self, other: "JobSettings") -> str | None:
@@ -97,10 +128,21 @@ class JobSettings:
                     return f"other known answers ({self.checks_name}, not {other.checks_name})"
                 if name == "sample":
                     return "no sample" if mine is None else "another sample of the corpus"
+                if name == "stop_early":
+                    return f"{_in_words(mine)}, not {_in_words(theirs)}"
                 if name == "items":  # the same corpus, so pictures have come or gone
                     return f"{mine} usable items, not {theirs}: are all pictures where they were?"
                 return f"{name.replace('_', ' ')} {mine!r}, not {theirs!r}"
         return None
+
+
+def _in_words(stop_early: StopEarly | None) -> str:
+    if stop_early is None:
+        return "every page to be reviewed"
+    return (
+        f"labels to close early (at {stop_early.reviews} reviews, target {stop_early.target:g}, "
+        f"assurance {stop_early.assurance:g})"
+    )
 
 
 def timestamp(seconds: float) -> str:
@@ -143,7 +185,12 @@ def _of_json(document: Mapping[str, Any]) -> JobSettings:
     known = {field.name: document[field.name] for field in fields(JobSettings) if field.name in document}
     buckets = known.get("image_buckets", ())
     sequences = {"labels": known["labels"], "bands": known["bands"], "image_buckets": buckets}
-    return JobSettings(**known | {name: tuple(value) for name, value in sequences.items()})
+    early = document.get("stop_early")
+    return JobSettings(
+        **known
+        | {name: tuple(value) for name, value in sequences.items()}
+        | {"stop_early": None if early is None else StopEarly(**early)}
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

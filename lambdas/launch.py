@@ -55,6 +55,8 @@ def launch(properties: Mapping[str, Any]) -> dict[str, object]:
             created_at=timestamp(time.time()),
             keep=pictures.keep,
             screen=pictures.screen,
+            look=pictures.look,
+            copy=pictures.copy,
             notice=_silent,
             plan=None if plan is None else read_plan(plan, str(request.sample), SCHEMA),
             open_checks=None if checks is None else partial(io.BytesIO, checks),

@@ -51,6 +51,7 @@ def detail_of(done: Conclusion) -> dict[str, object]:
         "status": done.status,
         "outcome": done.outcome,
         **{name: STORE.blobs.uri(job_key(done.job, file)) for name, file in places.items()},
+        **({} if done.next_round is None else {"next_round": done.next_round}),
         "pages": sum(done.pages.values()),
         **{state.value: number for state, number in done.pages.items()},
         "labelled_without_votes": len(done.labelled_without_votes),

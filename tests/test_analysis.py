@@ -381,6 +381,7 @@ def test_every_item_is_accounted_for(store: Store) -> None:
         "expired": 0,
         "missing": 0,
         "waiting": 3,
+        "closed": 0,
         "relabelled": 0,
     }
     raised = as_json(analyse_job("dogs", store, (90, 100)))

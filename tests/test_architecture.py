@@ -12,24 +12,28 @@ ROOT = Path(__file__).parent.parent
 
 # In the order of the data; each may import those before it.
 STAGES = (
-    *("records", "statistics", "bands", "on_disk", "corpus", "batches", "costs", "plan", "spill"),
-    *("tasks", "answers", "checks", "mixing"),
-    *("votes", "examples", "agreement", "calibration", "conflicts", "rounds", "report", "thresholds"),
+    *("records", "statistics", "bands", "on_disk", "corpus", "batches"),
+    *("tasks", "answers", "checks", "mixing", "costs", "plan", "spill"),
+    *("votes", "examples", "agreement", "calibration", "conflicts", "rounds", "report"),
+    *("sequential", "thresholds"),
 )
 
 OPEN = {"bulkqa", "bulkqa.errors", "bulkqa.settings"}
 FLOW = {f"bulkqa.flow.{stage}" for stage in STAGES}
 OF_STEPS = FLOW | OPEN | {"bulkqa.ports", "bulkqa.wire", "bulkqa.jobs"}
 PORTAL = OF_STEPS | {
-    *("bulkqa.steps", "bulkqa.steps.document", "bulkqa.rendering", "bulkqa.report_page"),
+    *("bulkqa.steps", "bulkqa.steps.closing", "bulkqa.steps.document"),
+    *("bulkqa.rendering", "bulkqa.report_page"),
     *("bulkqa.portal.app", "bulkqa.portal.security"),
 }
+
+OF_EVALUATION = FLOW | OPEN | {"bulkqa.parquet"}
 
 ALLOWED: dict[str, set[str]] = {
     "bulkqa": set(),
     "bulkqa.errors": set(),
     "bulkqa.shipped": set(),
-    "bulkqa.settings": OPEN | {"bulkqa.flow.bands", "bulkqa.flow.batches"},
+    "bulkqa.settings": OPEN | {f"bulkqa.flow.{name}" for name in ("bands", "batches", "thresholds")},
     "bulkqa.ports": FLOW | OPEN,
     "bulkqa.wire": FLOW | OPEN,
     "bulkqa.launch_request": FLOW | OPEN,
@@ -41,6 +45,30 @@ ALLOWED: dict[str, set[str]] = {
     "bulkqa.report_words": set(),
     "bulkqa.report_page": {"bulkqa.errors", "bulkqa.shipped", "bulkqa.report_words"},
     "bulkqa.parquet": {"bulkqa.errors"},
+    "bulkqa.evaluation": {"bulkqa.evaluation.confusion", "bulkqa.evaluation.metrics"},
+    "bulkqa.evaluation.inputs": {"bulkqa.errors"},
+    **{
+        f"bulkqa.evaluation.{name}": OF_EVALUATION
+        | {f"bulkqa.evaluation.{other}" for other in ("arrays", "confusion", "curves", "inputs")}
+        for name in ("arrays", "confusion", "curves", "metrics")
+    },
+    "bulkqa.evaluation.columns": OF_EVALUATION
+    | {"bulkqa.evaluation.confusion", "bulkqa.evaluation.predictions"},
+    "bulkqa.evaluation.plots": {"bulkqa.errors"}
+    | {f"bulkqa.evaluation.{other}" for other in ("confusion", "curves", "metrics")},
+    "bulkqa.evaluation.documents": {"bulkqa.errors"},
+    "bulkqa.evaluation.predictions": OF_EVALUATION,
+    **{
+        f"bulkqa.evaluation.{name}": FLOW
+        | {"bulkqa.errors"}
+        | {
+            f"bulkqa.evaluation.{other}"
+            for other in ("confusion", "documents", "lookout", "metrics", "predictions")
+        }
+        for name in ("lookout", "masks", "rekognition", "slices")
+    },
+    "bulkqa.metrics_page": {"bulkqa.shipped", "bulkqa.report_page", "bulkqa.report_words"}
+    | {f"bulkqa.evaluation.{name}" for name in ("lookout", "masks", "metrics", "predictions", "rekognition")},
     "bulkqa.console": FLOW | OPEN | {"bulkqa.ports"},
     "bulkqa.jobs": FLOW | OPEN | {"bulkqa.ports"},
     "bulkqa.steps": {
@@ -48,6 +76,7 @@ ALLOWED: dict[str, set[str]] = {
         for name in (
             "analysis",
             "answering",
+            "following",
             "launching",
             "labeling",
             "labeling_jobs",
@@ -65,19 +94,28 @@ ALLOWED: dict[str, set[str]] = {
     "bulkqa.steps.planning": OF_STEPS
     | {f"bulkqa.steps.{name}" for name in ("answering", "notices", "results")},
     "bulkqa.steps.answering": OF_STEPS | {"bulkqa.steps.labeling"},
-    "bulkqa.steps.replaying": OF_STEPS | {"bulkqa.steps.notices", "bulkqa.steps.labeling"},
+    "bulkqa.steps.replaying": OF_STEPS
+    | {"bulkqa.steps.closing", "bulkqa.steps.notices", "bulkqa.steps.labeling"},
     "bulkqa.steps.results": OF_STEPS,
+    "bulkqa.steps.following": OF_STEPS | {"bulkqa.steps.closing", "bulkqa.steps.results"},
+    "bulkqa.steps.closing": OF_STEPS | {"bulkqa.steps.results"},
+    "bulkqa.steps.labeling_rounds": OF_STEPS | {"bulkqa.steps.closing", "bulkqa.steps.labeling_output"},
     "bulkqa.steps.rounds": OF_STEPS
     | {f"bulkqa.steps.{name}" for name in ("launching", "notices", "results")},
-    "bulkqa.steps.labeling_jobs": OF_STEPS | {"bulkqa.labeling_request"},
+    "bulkqa.steps.labeling_jobs": OF_STEPS
+    | {"bulkqa.labeling_request", "bulkqa.steps.closing", "bulkqa.steps.labeling_rounds"},
+    "bulkqa.steps.confusion": OF_STEPS | {"bulkqa.steps.rounds", "bulkqa.evaluation.confusion"},
+    "bulkqa.steps.corpora": OF_STEPS | {"bulkqa.steps.notices"},
     "bulkqa.steps.publishing": OF_STEPS | {"bulkqa.shipped"},
     "bulkqa.steps.labeling_output": OF_STEPS,
     "bulkqa.steps.analysis": OF_STEPS
-    | {f"bulkqa.steps.{name}" for name in ("answering", "labeling_output", "results", "rounds")},
+    | {f"bulkqa.steps.{name}" for name in ("answering", "closing", "results", "rounds")}
+    | {"bulkqa.steps.labeling_output", "bulkqa.steps.labeling_rounds"},
     "bulkqa.steps.document": OF_STEPS | {"bulkqa.steps.analysis"},
     "bulkqa.steps.reporting": OF_STEPS
     | {"bulkqa.report_page"}
-    | {f"bulkqa.steps.{name}" for name in ("analysis", "document", "labeling_output", "results")},
+    | {f"bulkqa.steps.{name}" for name in ("analysis", "document", "results")}
+    | {"bulkqa.steps.labeling_output", "bulkqa.steps.labeling_rounds"},
     "bulkqa.portal": set(),
     "bulkqa.portal.security": OPEN,
     "bulkqa.portal.server": OPEN,
@@ -92,6 +130,7 @@ ALLOWED: dict[str, set[str]] = {
             *("ground_truth", "label_table", "pictures", "stack"),
         )
     },
+    "bulkqa.aws.rekognition": FLOW | OPEN | {"bulkqa.aws.calls", "bulkqa.aws.pictures"},
     "bulkqa.aws.checkup": FLOW
     | OPEN
     | {f"bulkqa.aws.{name}" for name in ("calls", "ground_truth", "pictures", "stack")},
@@ -114,7 +153,10 @@ CLI = {
         ".__main__",
         ".app",
         ".checking",
+        ".confusing",
+        ".corpora",
         ".deciding",
+        ".evaluating",
         ".exporting",
         ".labeling",
         ".launching",

@@ -220,6 +220,7 @@ def test_status_shows_pages_by_label(job: str) -> None:
         "answers_wanted": 1,
         "items": 2,
         "items_done": 2,
+        "closed_early": None,
     }
     assert "Dog" in bulkqa("status").out
 

@@ -63,6 +63,17 @@ def test_a_target_is_the_default(rows: str) -> None:
     assert found(rows, "--target", "0.999")["Dog"]["threshold"] is None
 
 
+def test_all_labels_together(rows: str) -> None:
+    """Jointly the rule says so, and 100 right of one label among four that are tested are too few."""
+    run = bulkqa("thresholds", rows, "--jointly", "--format", "json")
+    head = {name: run.json[name] for name in ("rule", "target", "assurance", "jointly")}
+    assert head == {"rule": "target", "target": 0.95, "assurance": 0.95, "jointly": True}
+    assert set(run.json["map"].values()) == {None}
+    assert found(rows, "--jointly", "--target", "0.94")["Dog"]["threshold"] == 80
+    assert "for all labels together" in bulkqa("thresholds", rows, "--jointly").out
+    assert "jointly" not in bulkqa("thresholds", rows, "--format", "json").json
+
+
 def test_a_cost_ratio(rows: str) -> None:
     """The band rule, with the keys scripts read and no promise."""
     run = bulkqa("thresholds", rows, "--cost-ratio", "10", "--format", "json")
@@ -97,6 +108,7 @@ def test_the_table_and_csv_say_the_same(rows: str) -> None:
         (["--cost-ratio", "ten"], "cost ratio 'ten'"),
         (["--cost-ratio", "0"], "cost ratio '0'"),
         (["--cost-ratio", "10", "--target", "0.9"], "--cost-ratio"),
+        (["--cost-ratio", "10", "--jointly"], "--cost-ratio"),
         (["--bands", "90,80"], "bands '90,80'"),
         (["--target", "much"], "--target"),
     ],

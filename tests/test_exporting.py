@@ -276,6 +276,41 @@ def test_a_manifest_of_some_outcomes(rounds: str) -> None:
     assert [line["source-ref"] for line in records(run)] == ["local://b.png", "local://c.png"]
 
 
+def test_a_coco_file_tells_the_sizes_of_pictures(rounds: str) -> None:
+    """Each image with its label in the end and its size; a picture that is gone or torn has none."""
+    Path("pictures/zoo/a.png").write_bytes(png(colour_of(0), size=11))
+    Path("pictures/b.png").unlink()
+    Path("pictures/c.png").write_bytes(b"torn")
+    run = bulkqa("export", rounds, "--format", "coco", "-o", "coco.json")
+    assert (run.code, run.out) == (0, "")
+    assert "2 images have no width and height" in run.err
+    document = json.loads(Path("coco.json").read_text("utf-8"))
+    assert [category["name"] for category in document["categories"]] == ["Dog", "Wolf"]
+    labels = {one["image_id"]: one["category_id"] for one in document["annotations"]}
+    assert [
+        (image["file_name"], labels[image["id"]], image.get("width"), image.get("height"))
+        for image in document["images"]
+    ] == [
+        ("b.png", 2, None, None),
+        ("c.png", 2, None, None),
+        ("d.png", 1, 8, 8),
+        ("e.png", 2, 8, 8),
+        ("zoo/a.png", 1, 11, 11),
+    ]
+
+
+def test_a_coco_file_of_a_file(rounds: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the pictures are not known, or what reads them is missing, it goes without their sizes."""
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert bulkqa("export", rounds, "--format", "csv", "-o", "rows.csv").code == 0
+    run = bulkqa("export", "rows.csv", "--format", "coco", "--outcome", "confirmed")
+    assert (run.code, "3 images have no width and height" in run.err) == (0, True)
+    assert [image["file_name"] for image in run.json["images"]] == ["c.png", "e.png", "zoo/a.png"]
+    missing = bulkqa("export", rounds, "--format", "coco")
+    assert (missing.code, "extra 'analysis'" in missing.err) == (0, True)
+    assert not any("width" in image for image in missing.json["images"])
+
+
 def test_an_image_folder(rounds: str, tmp_path: Path) -> None:
     """The pictures themselves under their labels; an existing folder with files is left as it is."""
     run = bulkqa("export", rounds, "--format", "imagefolder", "-o", "train")

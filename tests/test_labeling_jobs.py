@@ -115,7 +115,7 @@ def ask(**terms: Any) -> labeling_jobs.Ask:
 
 def start(store: Store, service: Service, job: str = "dogs", **terms: Any) -> Started:
     """Start the labeling jobs of a job."""
-    return labeling_jobs.start(job, store.blobs, service, ask(**terms), CREATED)
+    return labeling_jobs.start(job, store, service, ask(**terms), CREATED)
 
 
 def only(started: Started) -> StartedPart:
@@ -362,7 +362,7 @@ def test_the_first_record_stands(store: Store, service: Service) -> None:
 
     def slow(key: str, data: bytes) -> bool:
         store.blobs.create = create  # type: ignore[method-assign]
-        labeling_jobs.start("dogs", store.blobs, service, ask(reviewers=2), "2026-02-01T00:00:00Z")
+        labeling_jobs.start("dogs", store, service, ask(reviewers=2), "2026-02-01T00:00:00Z")
         return create(key, data)
 
     store.blobs.create = slow  # type: ignore[method-assign]

@@ -92,6 +92,27 @@ def test_plan_keeps_to_what_it_is_told(corpus: str) -> None:
     assert document["totals"]["hours"] == pytest.approx(358 * 3 * 20 / 10 / 3600)
 
 
+def test_plan_counts_known_answers_as_a_launch_mixes_them(corpus: str, tmp_path: Path) -> None:
+    """With a check rate pages and known-answer items are those of the launch; a job's rate is the default."""
+    document = planned(corpus, "--check-rate", "0.1")
+    totals = document["totals"]
+    assert (document["check_rate"], totals["taken"]) == (0.1, 655)
+    assert totals["pages"] > 27
+    assert totals["hours"] == pytest.approx((655 + totals["checks"]) * 1.5 / 3600)
+    (tmp_path / "plan.json").write_text(json.dumps(document))
+    known = [f"known-{label}-{number}.jpg,{label}\n" for label in OF_BAND for number in range(9)]
+    (tmp_path / "known.csv").write_text("image,label\n" + "".join(known))
+    launched = bulkqa(
+        *("launch", corpus, "--job", "dogs", "--sample", "plan.json", "--format", "json"),
+        *("--check-rate", "0.1", "--checks", "known.csv"),
+    ).json
+    assert launched["batches"] == totals["pages"]
+    assert launched["checks"]["wrong"] + launched["checks"]["right"] == totals["checks"]
+    assert planned("dogs")["check_rate"] == 0.1
+    said = f"655 of 1558 items and {totals['checks']} known answers on {totals['pages']} pages"
+    assert said in bulkqa("plan", corpus, "--check-rate", "0.1").out
+
+
 def test_plan_as_a_table_reads_well(corpus: str) -> None:
     """The table has every band's numbers; below stand what it takes and which labels are never decided."""
     run = bulkqa("plan", corpus)
@@ -123,6 +144,7 @@ def test_plan_as_csv(corpus: str) -> None:
         (["corpus.csv", "--min-confidence", "99.5"], "no usable row"),
         (["corpus.csv", "--reviewers", "10"], "10 reviewers"),
         (["corpus.csv", "--batch-size", "0"], "batch size 0"),
+        (["corpus.csv", "--check-rate", "0.6", "--format", "csv"], "check rate 0.6"),
         (["corpus.csv", "--reviews-per-label", "0"], "0 reviews"),
         (["corpus.csv", "--seconds-per-page", "0"], "0 seconds"),
         (["corpus.csv", "--seconds-per-page", "nan"], "nan seconds"),

@@ -349,6 +349,13 @@ def test_pictures_are_embedded_while_there_is_room(tmp_path: Path) -> None:
     assert shown["d"].source is not None
 
 
+def test_contents_are_embedded_like_files() -> None:
+    """What was read from elsewhere stands in the page while there is room, or is linked where it lies."""
+    pictures = Embedded(lambda reference: (b"x" * 60, "image/png"), each=100, in_all=100)
+    assert pictures("s3://b/a.png").source == f"data:image/png;base64,{base64.b64encode(b'x' * 60).decode()}"
+    assert pictures("s3://b/b.png") == linked("s3://b/b.png")
+
+
 @pytest.mark.parametrize("failure", [InputError("x"), NotFoundError("x"), PermissionError("x")])
 def test_a_picture_that_is_gone_is_named(failure: Exception) -> None:
     """A file that cannot be had any more leaves its name, and the page stands."""

@@ -159,7 +159,7 @@ def test_every_item_is_accounted_for(job: Job) -> None:
         "missing": 4,
         "waiting": 0,
     }
-    expected = {"items": 12, **fates, "relabelled": 0}
+    expected = {"items": 12, **fates, "closed": 0, "relabelled": 0}
     assert as_printed(job)["reconciliation"] == expected
     # Ground Truth's output is deleted after a time.
     output = job.home / jobs.output_manifest_key(FIRST)

@@ -1,4 +1,4 @@
-"""What goes back into training: an augmented manifest, and a folder of images."""
+"""What goes back into training: an augmented manifest, a COCO file, and a folder of images."""
 
 import csv
 import json
@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkqa import SCHEMA
 from bulkqa.errors import NotFoundError
 from bulkqa.flow.corpus import Row, read_corpus
 from bulkqa.flow.rounds import Finals
 from bulkqa.flow.votes import LabelRow, Outcome
-from bulkqa.retraining import METADATA, file_name, folder_names, image_folder, manifest
+from bulkqa.retraining import METADATA, coco, file_name, folder_names, image_folder, manifest
 
 ALL = frozenset(Outcome)
 NOBODY = frozenset[str]()
@@ -129,6 +130,98 @@ def test_a_confidence_keeps_its_band() -> None:
         lines = [line.encode() for line in manifest(finals, ALL, NOW, Counter())]
     found = {row.item.image: row.item.confidence for row in read_corpus(lines, "x") if isinstance(row, Row)}
     assert found == {row.key[0]: row.confidence for row in rows} | {"s3://b/x": 57.0}
+
+
+# COCO.
+
+
+def coco_of(rows: Sequence[LabelRow], root: str | None = None) -> tuple[dict[str, Any], Counter[str]]:
+    """The COCO file of these rows, with a size for pictures of this machine, and what was counted."""
+    tally = Counter[str]()
+    with Finals(rows) as finals:
+        found = coco(
+            finals, ALL, NOW, root, lambda image: (8, 6) if image.startswith("local://") else None, tally
+        )
+        return json.loads("".join(found)), tally
+
+
+def test_a_coco_file() -> None:
+    """Images with sizes, categories from 1 in code-point order, and an annotation without a box for each."""
+    rows = [confirmed("local://x/b.jpg", "Wolf"), confirmed("local://a.jpg", "Dog")]
+    document, tally = coco_of([*rows, rejected("local://c.jpg", "Dog"), LabelRow(("local://d", "Cat"), 90.0)])
+    assert document == {
+        "info": {
+            "description": "Image labels, exported by bulkqa",
+            "date_created": "2026-03-04T05:06:07Z",
+            "schema": SCHEMA,
+        },
+        "licenses": [],
+        "categories": [
+            {"id": 1, "name": "Dog", "supercategory": ""},
+            {"id": 2, "name": "Wolf", "supercategory": ""},
+        ],
+        "images": [
+            {"id": 1, "file_name": "a.jpg", "width": 8, "height": 6},
+            {"id": 2, "file_name": "x/b.jpg", "width": 8, "height": 6},
+        ],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1},
+            {"id": 2, "image_id": 2, "category_id": 2},
+        ],
+    }
+    assert tally == {"images": 2, "unsized": 0}
+
+
+@pytest.mark.parametrize(
+    ("reference", "root", "found"),
+    [
+        ("s3://b/zoo/x/a.jpg", "s3://b/zoo", {"file_name": "x/a.jpg", "coco_url": "s3://b/zoo/x/a.jpg"}),
+        ("s3://b/zoo/a.jpg", "s3://b/zoo/", {"file_name": "a.jpg", "coco_url": "s3://b/zoo/a.jpg"}),
+        ("s3://b/zoology/a.jpg", "s3://b/zoo", {"file_name": "s3://b/zoology/a.jpg"}),
+        ("s3://b/a.jpg", None, {"file_name": "s3://b/a.jpg", "coco_url": "s3://b/a.jpg"}),
+        ("https://x.org/a.jpg", "/pictures", {"file_name": "https://x.org/a.jpg"}),
+        ("zoo/a.jpg", None, {"id": 1, "file_name": "zoo/a.jpg"}),
+    ],
+)
+def test_files_of_a_coco_file_start_where_the_images_lie(
+    reference: str, root: str | None, found: dict[str, object]
+) -> None:
+    """A file's name is its path below the job's images, where it lies there; an address is kept whole."""
+    document, tally = coco_of([confirmed(reference, "Dog")], root)
+    (image,) = document["images"]
+    assert image | found == image
+    assert ("coco_url" in image) == ("://" in reference)
+    assert "width" not in image and tally["unsized"] == 1
+
+
+@given(st.lists(st.tuples(names, names), max_size=8, unique=True))
+def test_a_coco_file_has_every_label_of_every_image(pairs: list[tuple[str, str]]) -> None:
+    """Numbers are each used once; followed, they give the images with their labels, and no others."""
+    document, _ = coco_of([confirmed(f"local://{image}", label) for image, label in pairs])
+    of = {
+        kind: {one["id"]: one for one in document[kind]} for kind in ("images", "categories", "annotations")
+    }
+    assert all(len(of[kind]) == len(document[kind]) for kind in of)
+    assert sorted(pairs) == sorted(
+        (of["images"][one["image_id"]]["file_name"], of["categories"][one["category_id"]]["name"])
+        for one in document["annotations"]
+    )
+    assert {label for _, label in pairs} == {one["name"] for one in document["categories"]}
+
+
+def test_pycocotools_reads_a_coco_file(tmp_path: Path) -> None:
+    """The reference implementation finds images by category, and labels by image, several of one too."""
+    module = pytest.importorskip("pycocotools.coco")
+    rows = [confirmed("local://a.jpg", "Dog"), confirmed("local://a.jpg", "Wolf")]
+    document, _ = coco_of([*rows, confirmed("local://b.jpg", "Wolf")])
+    (tmp_path / "coco.json").write_text(json.dumps(document))
+    read = module.COCO(str(tmp_path / "coco.json"))
+    (wolf,) = read.getCatIds(catNms=["Wolf"])
+    files = [image["file_name"] for image in read.loadImgs(sorted(read.getImgIds(catIds=[wolf])))]
+    assert files == ["a.jpg", "b.jpg"]
+    (first, _) = sorted(read.getImgIds())
+    found = read.loadAnns(read.getAnnIds(imgIds=[first]))
+    assert [read.cats[one["category_id"]]["name"] for one in found] == ["Dog", "Wolf"]
 
 
 # Names of files.

@@ -8,7 +8,7 @@ import pytest
 
 from bulkqa import SCHEMA
 from bulkqa.errors import InputError
-from bulkqa.settings import JobSettings, check_job_name, read_job
+from bulkqa.settings import JobSettings, StopEarly, check_job_name, read_job
 
 CREATED = "2026-01-01T00:00:00Z"
 JOB = JobSettings(
@@ -91,10 +91,38 @@ def test_job_file_carries_its_schema() -> None:
     """`job.json` carries the schema version and every setting under its name."""
     found = json.loads(JOB.to_json(CREATED))
     assert (found["schema"], found["created_at"]) == (SCHEMA, CREATED)
-    assert found.keys() == {"schema", "created_at"} | {
-        field.name for field in dataclasses.fields(JobSettings)
-    }
+    fields = {field.name for field in dataclasses.fields(JobSettings)}
+    assert found.keys() == {"schema", "created_at"} | fields - {"stop_early"}
     assert (found["labels"], found["bands"]) == (["Dog", "犬"], [82.5, 90, 100])
+
+
+def test_labels_that_close_early_stand_in_the_file() -> None:
+    """When labels close is in the file where they do, and read back; then an item needs all its votes."""
+    job = dataclasses.replace(JOB, stop_early=StopEarly(reviews=600, target=0.9))
+    found = json.loads(job.to_json(CREATED))
+    assert found["stop_early"] == {"reviews": 600, "target": 0.9, "assurance": 0.95}
+    assert read_job(job.to_json(CREATED), "job.json") == (job, CREATED)
+    assert (job.votes_that_count, JOB.votes_that_count) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("stop_early", "said"),
+    [
+        (StopEarly(reviews=0), "stop early at 0 reviews"),
+        (StopEarly(reviews=9, target=95), "target 95 is not between 0 and 1"),
+        (StopEarly(reviews=9, assurance=1), "assurance 1 is not between"),
+    ],
+)
+def test_labels_that_cannot_close(stop_early: StopEarly, said: str) -> None:
+    """No review, and a target or assurance that is no share, are refused."""
+    with pytest.raises(InputError, match=said):
+        dataclasses.replace(JOB, stop_early=stop_early).check()
+
+
+def test_a_file_whose_labels_close_somehow_else_is_refused() -> None:
+    """What says otherwise when labels close is no job's settings."""
+    with pytest.raises(InputError, match="not a job's settings"):
+        read_job(document(stop_early={"when": "bored"}), "job.json")
 
 
 def test_settings_of_an_older_release() -> None:
@@ -159,6 +187,11 @@ def test_same_job() -> None:
         ({"guideline": None}, "guideline 'guideline.md', not None"),
         ({"gate": None}, "gate 'gate.json', not None"),
         ({"host": "portal"}, "host 'ground-truth', not 'portal'"),
+        (
+            {"stop_early": StopEarly(reviews=600)},
+            "every page to be reviewed, not labels to close early "
+            "(at 600 reviews, target 0.95, assurance 0.95)",
+        ),
     ],
 )
 def test_difference(change: dict[str, Any], sentence: str) -> None:

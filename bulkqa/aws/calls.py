@@ -54,23 +54,24 @@ class Patience:
 
 
 class Threads:
-    """Threads that make an adapter's calls, `THREADS` at once however many callers there are.
+    """Threads that make an adapter's calls, `number` at once however many callers there are.
 
     They start when there is work, and end with the object.
     """
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="bulkqa-aws")
+    def __init__(self, number: int = THREADS) -> None:
+        self._number = number
+        self._pool = ThreadPoolExecutor(number, thread_name_prefix="bulkqa-aws")
 
     def map(self, work: Callable[[T], Result], things: Iterable[T]) -> Iterator[Result]:
-        """Yield what `work` makes of each thing, in order, while at most 2 x `THREADS` of them are held.
+        """Yield what `work` makes of each thing, in order, while at most 2 x `number` of them are held.
 
         After an error nothing more begins; what is under way ends, then the error is raised.
         """
         pending: deque[Future[Result]] = deque()
         try:
             for thing in things:
-                if len(pending) == 2 * THREADS:
+                if len(pending) == 2 * self._number:
                     yield pending.popleft().result()
                 pending.append(self._pool.submit(work, thing))
             while pending:

@@ -16,6 +16,10 @@ READ_SECONDS = 15
 ATTEMPTS = 5
 """Attempts at one call before an error comes through. With the time-outs above they fit into a Lambda."""
 
+# Not adaptive for most: that slows all threads down for one hot row, and does not see the rows of a batch.
+# Rekognition's limit is so many calls a second of the whole account: there all have to slow down together.
+_RETRIES = {"rekognition": {"mode": "adaptive", "total_max_attempts": 10}}
+
 # Checking the parameters takes 40 % of the client's time for a batch of 25 rows, and bulkqa alone makes them.
 _UNCHECKED = {"dynamodb"}
 
@@ -31,8 +35,7 @@ def make_client(service: str, endpoint_url: str | None = None, region: str | Non
         max_pool_connections=THREADS,  # fewer, and connections are thrown away and opened again
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
-        # Not adaptive: that slows all threads down for one hot row, and does not see the rows of a batch.
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        retries=_RETRIES.get(service, {"mode": "standard", "total_max_attempts": ATTEMPTS}),
         parameter_validation=service not in _UNCHECKED,
     )
     session = botocore.session.get_session()

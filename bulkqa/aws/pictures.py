@@ -1,6 +1,8 @@
 """Corpora and pictures anywhere in S3: which references may be used, and copying them where asked."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -68,33 +70,71 @@ class S3Pictures:
 
     def screen(self, rows: Iterable[Row | Rejected]) -> Iterator[Row | Rejected]:
         """Yield rows in order, their pictures copied, many at once; one that is not there is rejected."""
-        return iter(rows) if self._copy_to is None else self._threads.map(self._copied, rows)
+        return self._screened(rows, self._copy)
 
-    def _copied(self, row: Row | Rejected) -> Row | Rejected:
-        if isinstance(row, Rejected) or not row.item.image.startswith("s3://"):
-            return row
-        source_bucket, source_key = split_uri(row.item.image)
-        target = f"{self._copy_to}{source_bucket}/{source_key}"
-        bucket, key = split_uri(target)
-        copied = Row(row.line, Item(target, row.item.label, row.item.confidence))
+    def look(self, rows: Iterable[Row | Rejected]) -> Iterator[Row | Rejected]:
+        """Yield rows as `screen` does, with the addresses of copies that are still to be made: by `copy`."""
+        return self._screened(rows, self._see)
+
+    def copy(self, images: Iterable[str]) -> None:
+        """Make those copies that are wanted, many at once, of addresses that `look` gave.
+
+        Raises `NotFoundError` for a picture that has gone since.
+        """
+        if self._copy_to is not None:
+            to = self._copy_to
+            deque(self._threads.map(self._copy, (image for image in images if image.startswith(to))), 0)
+
+    def _screened(
+        self, rows: Iterable[Row | Rejected], use: Callable[[str], None]
+    ) -> Iterator[Row | Rejected]:
+        """Yield rows with the addresses of their pictures' copies; `use` is given each of these."""
+        if self._copy_to is None:
+            return iter(rows)
+        to = self._copy_to
+
+        def screened(row: Row | Rejected) -> Row | Rejected:
+            if isinstance(row, Rejected) or not row.item.image.startswith("s3://"):
+                return row
+            copy = to + row.item.image.removeprefix("s3://")
+            try:
+                use(copy)
+            except NotFoundError as error:
+                return Rejected(row.line, str(error))
+            return Row(row.line, Item(copy, row.item.label, row.item.confidence))
+
+        return self._threads.map(screened, rows)
+
+    def _copy(self, copy: str) -> None:
+        with self._source_of(copy) as source:
+            if not self._is_kept(copy):
+                self._client.copy_object(
+                    **_place(copy),
+                    CopySource=_place(source),
+                    TaggingDirective="REPLACE",  # with none: to copy tags, S3 demands the right to read them
+                )
+
+    def _see(self, copy: str) -> None:
+        with self._source_of(copy) as source:
+            if not self._is_kept(copy):
+                self._client.head_object(**_place(source))
+
+    @contextmanager
+    def _source_of(self, copy: str) -> Iterator[str]:
+        """Give what is copied to an address; errors are told of it, `NotFoundError` where it is missing."""
+        source = "s3://" + copy.removeprefix(self._copy_to or "")
         try:
-            if self._keep_copies and self._exists(bucket, key):
-                return copied
-            self._client.copy_object(
-                Bucket=bucket,
-                Key=key,
-                CopySource={"Bucket": source_bucket, "Key": source_key},
-                TaggingDirective="REPLACE",  # with none: to copy tags, S3 demands the right to read them
-            )
+            yield source
         except FAILURES as error:
             if _is_missing(error):
-                return Rejected(row.line, f"{row.item.image!r} does not exist")
-            raise explained(error, row.item.image) from error
-        return copied
+                raise NotFoundError(f"{source!r} does not exist") from None
+            raise explained(error, source) from error
 
-    def _exists(self, bucket: str, key: str) -> bool:
+    def _is_kept(self, copy: str) -> bool:
+        if not self._keep_copies:
+            return False
         try:
-            self._client.head_object(Bucket=bucket, Key=key)
+            self._client.head_object(**_place(copy))
         except FAILURES as error:
             if _is_missing(error):
                 return False
@@ -102,17 +142,57 @@ class S3Pictures:
         return True
 
 
+def _place(uri: str) -> dict[str, str]:
+    bucket, key = split_uri(uri)
+    return {"Bucket": bucket, "Key": key}
+
+
 def download(client: Any, uri: str, file: BinaryIO) -> None:
     """Write an object's bytes to `file`, a piece at a time."""
-    bucket, key = split_uri(uri)
+    place = _place(uri)
     try:
-        body = client.get_object(Bucket=bucket, Key=key)["Body"]
+        body = client.get_object(**place)["Body"]
         for piece in body.iter_chunks(_CHUNK):
             file.write(piece)
     except FAILURES as error:
         if _is_missing(error):
             raise NotFoundError(f"{uri} does not exist") from None
         raise explained(error, uri) from error
+
+
+class SmallPictures:
+    """Reads pictures in S3 as long as there is room for them: `each` bytes of one, `in_all` together.
+
+    It reads one after the other, and stops for good at the first that does not fit any more, and after
+    `misses` that are missing or too large; in a bucket that cannot be read, after the first.
+    """
+
+    def __init__(self, client: Any, each: int, in_all: int, misses: int = 100) -> None:
+        self._client = client
+        self._each = each
+        self._left = in_all
+        self._misses = misses
+        self._closed: set[str] = set()
+
+    def read(self, uri: str) -> bytes | None:
+        """Return a picture's bytes, or None where it is not read; raise `InputError` for no address in S3."""
+        bucket, key = split_uri(uri)
+        if not self._misses or bucket in self._closed:
+            return None
+        try:
+            found = self._client.get_object(Bucket=bucket, Key=key)
+            with closing(found["Body"]) as body:
+                size = found["ContentLength"]
+                if size <= min(self._each, self._left):
+                    self._left -= size
+                    return bytes(body.read())
+            self._misses = self._misses - 1 if size > self._each else 0
+        except FAILURES as error:
+            if _is_missing(error):
+                self._misses -= 1
+            else:
+                self._closed.add(bucket)
+        return None
 
 
 def _is_missing(error: Exception) -> bool:

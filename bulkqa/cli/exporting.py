@@ -13,7 +13,7 @@ from bulkqa import console, jobs, parquet, retraining, steps, table_file
 from bulkqa.cli.app import app
 from bulkqa.cli.options import DEFAULT_HOME, Bucket, Home, Output, RowFormat, Source, Stack, Table
 from bulkqa.cli.output import placed, write, write_binary
-from bulkqa.cli.places import fetcher, now, open_store
+from bulkqa.cli.places import fetcher, now, open_store, picture_sizes
 from bulkqa.cli.sources import is_file, rows_of, rows_of_file
 from bulkqa.errors import InputError
 from bulkqa.flow.rounds import Finals
@@ -42,7 +42,7 @@ def export(
     ] = False,
     output: Output = None,
 ) -> None:
-    """Write rows with their votes, or images with their final labels for training (manifest, imagefolder)."""
+    """Write rows with their votes, or for training (manifest, coco, imagefolder) images with final labels."""
     wanted = frozenset(Outcome) if outcome is None else frozenset(map(_outcome, outcome.split(",")))
     on_aws = bool(stack or bucket or table)
     store = open_store(home, stack, bucket, table)
@@ -50,6 +50,8 @@ def export(
         _write_folder(source, store, wanted, on_aws, output)
     elif format is RowFormat.manifest:
         _write_manifest(source, store, wanted, output)
+    elif format is RowFormat.coco:
+        _write_coco(source, store, wanted, output)
     elif final:
         with _finals_of(source, store) as (finals, job, _):
             found = (table_file.exported(row, job, label) for row, label in finals.of(wanted))
@@ -102,6 +104,19 @@ def _write_manifest(
         write(retraining.manifest(finals, wanted, now(), tally), output)
     _warn(tally["several"], "images have several labels, each in an attribute of its own")
     _warn(tally["elsewhere"], "images do not lie in S3, where training on AWS reads them")
+    if not tally["images"]:
+        console.err.print("No image has a label yet.", style="yellow")
+
+
+def _write_coco(
+    source: str, store: AbstractContextManager[Store], wanted: Collection[Outcome], output: Path | None
+) -> None:
+    tally = Counter[str]()
+    with _finals_of(source, store) as (finals, _, root):
+        write(retraining.coco(finals, wanted, now(), root, picture_sizes(root), tally), output)
+    _warn(
+        tally["unsized"], "images have no width and height: the extra 'analysis' reads them, on this machine"
+    )
     if not tally["images"]:
         console.err.print("No image has a label yet.", style="yellow")
 

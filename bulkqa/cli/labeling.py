@@ -21,7 +21,7 @@ from bulkqa.labeling_request import (
 )
 from bulkqa.ports import LabelingService, LabelingState
 from bulkqa.steps import labeling_jobs
-from bulkqa.steps.labeling_jobs import LabelingAttempt, Start
+from bulkqa.steps.labeling_jobs import LabelingAttempt, Start, Started
 
 job_app = typer.Typer(
     help=(
@@ -99,13 +99,14 @@ def start(
             )
 
         service = labeling_service()
-        started = labeling_jobs.start(job, store.blobs, service, ask, now())
+        started = labeling_jobs.start(job, store, service, ask, now())
     for warning in started.warnings:
         console.err.print(warning, style="yellow", markup=False, soft_wrap=True)
     address = _sign_in_address(workteam, service)
     if format is TableOrJson.json:
         parts = [part._asdict() for part in started.parts]
-        write_json({"schema": SCHEMA, "job": job, "parts": parts, "sign_in": address})
+        closed = {} if settings.stop_early is None else {"closed_labels": list(started.closed)}
+        write_json({"schema": SCHEMA, "job": job, "parts": parts, **closed, "sign_in": address})
         return
     for part in started.parts:
         text = {
@@ -113,8 +114,21 @@ def start(
             Start.RUNNING: f"Labeling job {part.labeling_job} is under way: {part.objects} pages.",
             Start.NOTHING_LEFT: f"All pages up to labeling job {part.labeling_job} are labelled.",
         }[part.outcome]
-        console.out.print(text, soft_wrap=True)
+        if part.outcome is not Start.NOTHING_LEFT or settings.stop_early is None:
+            console.out.print(text, soft_wrap=True)
+    if settings.stop_early is not None:
+        console.out.print(_rounds(started, len(settings.labels)), soft_wrap=True)
     _print_address(address)
+
+
+def _rounds(started: Started, labels: int) -> str:
+    """Say how far the labels of a job are that close early."""
+    if len(started.closed) == labels:
+        return "Every label is closed: there is nothing left to ask."
+    text = f"{len(started.closed)} of {labels} labels are closed."
+    if all(part.outcome is Start.NOTHING_LEFT for part in started.parts):
+        return f"{text} Of the others every page has been asked for."
+    return f"{text} Once this round has ended, `bulkqa job start` asks for the next one."
 
 
 @job_app.command()
@@ -124,6 +138,7 @@ def status(job: Job, stack: Stack = None, format: Format = TableOrJson.table) ->
     with open_store(DEFAULT_HOME, stack, None, None) as store:
         service = labeling_service()
         attempts = labeling_jobs.states(job, store.blobs, service)
+        due = labeling_jobs.round_is_due(job, attempts, store.blobs)
     teams = dict.fromkeys(attempt.record.workteam for attempt in attempts)
     addresses = {team: _sign_in_address(team, service) for team in teams}
     if format is TableOrJson.json:
@@ -149,6 +164,7 @@ def status(job: Job, stack: Stack = None, format: Format = TableOrJson.table) ->
                     for attempt in attempts
                     for record, counted in [(attempt.record, _counted(attempt))]
                 ],
+                "next_round_due": due,
             }
         )
         return
@@ -162,6 +178,12 @@ def status(job: Job, stack: Stack = None, format: Format = TableOrJson.table) ->
     for attempt in attempts:
         for text in _remarks(attempt, attempt.record in latest):
             console.out.print(text, markup=False, soft_wrap=True)
+    if due:
+        console.out.print(
+            f"Labels are still open: `bulkqa job start {job}` closes those that are settled and asks for the "
+            "next round of the others.",
+            soft_wrap=True,
+        )
     for address in dict.fromkeys(addresses.values()):
         _print_address(address)
 

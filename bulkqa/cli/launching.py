@@ -16,7 +16,7 @@ from bulkqa.cli.places import image_root_of, local_copy, now, open_store, pictur
 from bulkqa.errors import InputError
 from bulkqa.flow.bands import read_bands
 from bulkqa.flow.plan import read_plan
-from bulkqa.settings import JobSettings
+from bulkqa.settings import JobSettings, StopEarly
 
 
 @app.command()
@@ -58,9 +58,32 @@ def launch(
     sample: Annotated[
         Path | None, typer.Option(metavar="PLAN", help="Launch what a file of bulkqa plan says, not all.")
     ] = None,
+    stop_early: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Close a label once its threshold is settled, after N of its images at the latest.",
+        ),
+    ] = None,
+    target: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help=f"With --stop-early: share right that is to be promised.  [default: {StopEarly.target}]",
+        ),
+    ] = None,
+    assurance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help=f"With --stop-early: how often a promise is to hold.  [default: {StopEarly.assurance}]",
+        ),
+    ] = None,
     format: Annotated[TableOrJson, typer.Option()] = TableOrJson.table,
 ) -> None:
     """Start a job: read a corpus and make pages of it."""
+    if stop_early is None and (target is not None or assurance is not None):
+        raise InputError("--target and --assurance say when a label closes: they go with --stop-early N")
     on_aws = bool(stack or bucket or table)
     settings = JobSettings(
         job=job,
@@ -76,6 +99,13 @@ def launch(
         guideline=None if guideline is None else _read_text(guideline),
         examples=None if examples is None else _read_examples(examples),
         host="ground-truth" if on_aws else "portal",
+        stop_early=None
+        if stop_early is None
+        else StopEarly(
+            reviews=stop_early,
+            target=StopEarly.target if target is None else target,
+            assurance=StopEarly.assurance if assurance is None else assurance,
+        ),
     )
     plan = None if sample is None else read_plan(_read_text(sample), sample.name, SCHEMA)
     with (
@@ -84,14 +114,16 @@ def launch(
         nullcontext() if checks is None else local_copy(checks) as checks_path,
         console.progress_bar() as notice,
     ):
-        keep, screen = pictures_of(store, settings, on_aws, None if bucket else stack, copy_images)
+        pictures = pictures_of(store, settings, on_aws, None if bucket else stack, copy_images)
         launched = steps.launch(
             lambda: path.open("rb"),
             settings,
             store,
             created_at=now(),
-            keep=keep,
-            screen=screen,
+            keep=pictures.keep,
+            screen=pictures.screen,
+            look=pictures.look,
+            copy=pictures.copy,
             notice=notice,
             lines=parquet.lines if parquet.is_parquet(path) else iter,
             plan=plan,

@@ -34,6 +34,7 @@ class RowFormat(StrEnum):
     parquet = "parquet"
     manifest = "manifest"
     imagefolder = "imagefolder"
+    coco = "coco"
 
 
 Home = Annotated[

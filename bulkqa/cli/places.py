@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from bulkqa import jobs
 from bulkqa.errors import BulkqaError, InputError
@@ -17,12 +17,13 @@ from bulkqa.flow.records import Rejected
 from bulkqa.local.blobs import LocalBlobs
 from bulkqa.local.database import Database
 from bulkqa.local.label_table import LocalLabelTable
-from bulkqa.local.pictures import SCHEME, find_in, picture
+from bulkqa.local.pictures import MEDIA_TYPES, SCHEME, find_in, picture
 from bulkqa.local.secret import secret_in
 from bulkqa.local.task_queue import LocalTaskQueue
 from bulkqa.ports import LabelingService, Store
 from bulkqa.settings import JobSettings, timestamp
 from bulkqa.shipped import shipped
+from bulkqa.steps.corpora import BUILTIN, Label
 
 if TYPE_CHECKING:
     from bulkqa.aws.checkup import Finding
@@ -31,6 +32,15 @@ if TYPE_CHECKING:
 
 
 Screen = Callable[[Iterable[Row | Rejected]], Iterable[Row | Rejected]]
+
+
+class Pictures(NamedTuple):
+    """What a launch does with each reference to a picture, with many at once, and with those of a sample."""
+
+    keep: Keep | None = None
+    screen: Screen = iter
+    look: Screen = iter
+    copy: Callable[[Iterable[str]], None] | None = None
 
 
 @contextmanager
@@ -92,6 +102,34 @@ def labeling_service() -> LabelingService:
     return SageMakerLabeling(make_client("sagemaker"), make_client("s3"))
 
 
+def summary_of_model(project: str, version: str) -> str:
+    """Return the address of the summary of a Custom Labels model's evaluation."""
+    with needs_aws():
+        from bulkqa.aws.clients import make_client
+        from bulkqa.aws.rekognition import summary_location
+    return summary_location(make_client("rekognition"), project, version)
+
+
+def rekognition_model(model: str, minimum: float, threads: int) -> tuple[str | None, Label]:
+    """Return the ARN of a model, None for Rekognition's own labels, and what asks it for labels."""
+    with needs_aws():
+        from bulkqa.aws.clients import make_client
+        from bulkqa.aws.rekognition import RekognitionLabels, check_model
+    arn = None if model == BUILTIN else check_model(model)
+    return arn, RekognitionLabels(make_client("rekognition"), arn, minimum, threads).label
+
+
+def objects_below(prefix: str) -> Iterator[str]:
+    """Yield the address of every object below `s3://bucket/prefix`, taken as a folder."""
+    with needs_aws():
+        from bulkqa.aws.blobs import S3Blobs
+        from bulkqa.aws.clients import make_client
+        from bulkqa.aws.pictures import split_uri
+    bucket, key = split_uri(prefix)
+    blobs = S3Blobs(make_client("s3"), bucket)
+    return map(blobs.uri, blobs.keys(f"{key.rstrip('/')}/" if key.strip("/") else ""))
+
+
 def check_up(stack: str) -> "list[Finding]":
     """Return what is found as a stack is looked over."""
     with needs_aws():
@@ -147,16 +185,14 @@ def image_root_of(images: str | None) -> str | None:
     return str(Path(images).resolve())
 
 
-def pictures_of(
-    store: Store, settings: JobSettings, on_aws: bool, stack: str | None, copy: bool
-) -> tuple[Keep | None, Screen]:
-    """Return what a launch does with each picture's reference, and with many at once."""
+def pictures_of(store: Store, settings: JobSettings, on_aws: bool, stack: str | None, copy: bool) -> Pictures:
+    """Return what a launch does with references to pictures."""
     root = settings.image_root
     in_s3 = on_aws or (root or "").startswith("s3://")
     if copy and not on_aws:
         raise InputError("--copy-images copies within S3: name a stack, or a bucket and table")
     if not in_s3:
-        return (None if root is None else find_in(Path(root))), iter
+        return Pictures(None if root is None else find_in(Path(root)))
     if root is not None and not root.startswith("s3://"):
         raise InputError(f"{root}: pictures for AWS have to lie in S3 (s3://bucket/prefix)")
     with needs_aws():
@@ -167,7 +203,7 @@ def pictures_of(
     sources = (outputs_of(stack).image_sources if stack else ()) or ("s3://",)
     there = copy and jobs.exists(jobs.job_key(settings.job), store.blobs)
     pictures = S3Pictures(make_client("s3") if copy else None, root, sources, target, there)
-    return pictures.keep, pictures.screen
+    return Pictures(pictures.keep, pictures.screen, pictures.look, pictures.copy)
 
 
 def picture_files(root: str | None) -> Callable[[str], tuple[Path, str] | None]:
@@ -183,6 +219,59 @@ def picture_files(root: str | None) -> Callable[[str], tuple[Path, str] | None]:
         return picture(folder, reference.removeprefix(SCHEME))
 
     return find
+
+
+def pictures_to_embed(
+    root: str | None, on_aws: bool, each: int, in_all: int
+) -> Callable[[str], tuple[Path | bytes, str] | None]:
+    """Return what finds pictures as `picture_files` does, and the contents of those of a job's in S3.
+
+    `on_aws` says that the job is there; one of this machine may have its pictures there, too. Of one in S3
+    at most `each` bytes are read, `in_all` together. It gives None for what lies elsewhere or is not read.
+    """
+    find = picture_files(root)
+    if not on_aws and not (root or "").startswith("s3://"):
+        return find
+    try:
+        from bulkqa.aws.clients import make_client
+        from bulkqa.aws.pictures import SmallPictures
+    except ImportError:
+        return find
+    pictures = SmallPictures(make_client("s3"), each, in_all)
+
+    def find_in_s3(reference: str) -> tuple[Path | bytes, str] | None:
+        media_type = MEDIA_TYPES.get(PurePosixPath(reference).suffix.lower())
+        if not reference.startswith("s3://") or media_type is None:
+            return find(reference)
+        data = pictures.read(reference)
+        return None if data is None else (data, media_type)
+
+    return find_in_s3
+
+
+def picture_sizes(root: str | None) -> Callable[[str], tuple[int, int] | None]:
+    """Return what says width and height of a picture below `root`, a folder of this machine, in pixels.
+
+    It gives None for every other picture, for one that cannot be read, and for all without the extra
+    `analysis`.
+    """
+    find = picture_files(root)
+    try:
+        from PIL import Image
+    except ImportError:
+        return lambda _: None
+
+    def size(reference: str) -> tuple[int, int] | None:
+        try:
+            found = find(reference)
+            if found is None:
+                return None
+            with Image.open(found[0]) as image:  # which reads no further than it has to
+                return image.size
+        except (InputError, OSError, ValueError, Image.DecompressionBombError):
+            return None
+
+    return size
 
 
 def fetcher(root: str | None, on_aws: bool) -> tuple[Callable[[str, BinaryIO], None], Callable[..., Any]]:

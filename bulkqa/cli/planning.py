@@ -13,6 +13,7 @@ from bulkqa.cli.places import local_copy, open_store
 from bulkqa.cli.sources import is_file
 from bulkqa.errors import InputError
 from bulkqa.flow.bands import read_bands
+from bulkqa.flow.mixing import Mixer
 from bulkqa.flow.plan import SECONDS_PER_PICTURE, Plan, plan_json, plan_labels, plan_rows
 from bulkqa.settings import JobSettings
 from bulkqa.steps.planning import count_corpus, count_job, seconds_per_picture
@@ -41,6 +42,12 @@ def plan(
     batch_size: Annotated[
         int | None, typer.Option(help="Pictures on a page.  [default: the job's, or 25]")
     ] = None,
+    check_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of known-answer items among a page's pictures, 0 to 0.5.  [default: the job's, or 0]"
+        ),
+    ] = None,
     reviews_per_label: Annotated[
         int | None, typer.Option(metavar="N", help="Items of each label, where not as many as it takes.")
     ] = None,
@@ -56,11 +63,14 @@ def plan(
     """
     if seconds_per_page is not None and not 0 < seconds_per_page < float("inf"):
         raise InputError(f"{seconds_per_page:g} seconds per page: more than 0 are needed")
+    if check_rate is not None:
+        Mixer(check_rate, batch_size or 1, seed=0)  # which refuses a rate as the launch would
     given: dict[str, Any] = {
         "bands": None if bands is None else read_bands(bands),
         "minimum_confidence": min_confidence,
         "reviewers": reviewers,
         "batch_size": batch_size,
+        "check_rate": check_rate,
     }
     given = {name: value for name, value in given.items() if value is not None}
     timed = None
@@ -95,6 +105,7 @@ def plan(
         times,
         counted.below,
         plan_labels(counted.populations, settings.bands, target, assurance, reviews_per_label, counted.votes),
+        settings.check_rate,
     )
     if format is ReportFormat.json:
         write_json(plan_json(planned, SCHEMA), output)

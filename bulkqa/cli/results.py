@@ -19,7 +19,7 @@ from bulkqa.cli.options import (
     TableOrJson,
 )
 from bulkqa.cli.output import write, write_csv, write_json, written
-from bulkqa.cli.places import open_store, picture_files
+from bulkqa.cli.places import open_store, pictures_to_embed
 from bulkqa.cli.sources import is_file, rows_of_file
 from bulkqa.errors import InputError
 from bulkqa.flow.bands import PUBLISHED_BANDS, Bands, read_bands
@@ -65,7 +65,7 @@ def report(
             raise InputError("--brief is for a file's rows, as table, json or csv, without --final")
         _report_in_brief(Path(source), wanted or PUBLISHED_BANDS, published, format, output)
         return
-    image_root = None
+    image_root, on_aws = None, False
     if is_file(source):
         if final:
             raise InputError(f"{source}: --final needs a job: a file does not say which jobs adjudicate it")
@@ -75,7 +75,7 @@ def report(
     else:
         with open_store(home, stack, bucket, table) as store:
             settings = jobs.settings_of(source, store.blobs)
-            image_root = settings.image_root
+            image_root, on_aws = settings.image_root, bool(stack or bucket or table)
             examples = CellExamples(wanted or settings.bands)
             see = examples.add if format is ReportFormat.html else None
             analysis = steps.analyse_job(source, store, wanted, final=final, see=see)
@@ -84,10 +84,12 @@ def report(
             console.print_report(analysis.report, analysis.job or source, file, published)
             console.print_quality(as_json(analysis), file)
     elif format is ReportFormat.html:
-        from bulkqa.report_page import Embedded, render_report  # the template engine, only where it draws
+        # The template engine, only where it draws.
+        from bulkqa.report_page import EACH, IN_ALL, Embedded, render_report
 
         document = as_json(analysis, published) | {"examples": examples.as_json()}
-        write([render_report(document, Embedded(picture_files(image_root)), Path(source).name)], output)
+        pictures = Embedded(pictures_to_embed(image_root, on_aws, EACH, IN_ALL))
+        write([render_report(document, pictures, Path(source).name)], output)
     elif format is ReportFormat.json:
         write_json(as_json(analysis, published), output)
     else:

@@ -1,7 +1,7 @@
 """`bulkqa demo`, `serve` and `status`."""
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -12,6 +12,7 @@ from bulkqa.cli.output import write_json
 from bulkqa.cli.places import listening, local_portal, local_store, now, open_store
 from bulkqa.errors import InputError
 from bulkqa.ports import Progress, Store
+from bulkqa.steps.closing import close_again, closings
 
 if TYPE_CHECKING:
     from bulkqa.portal.app import Portal
@@ -69,6 +70,7 @@ def serve(
             pending = steps.count_pending(job.job, store)
             if pending.recorded.counted:
                 console.err.print(f"Job {job.job}: counted {pending.answers} answers kept before a crash.")
+            close_again(job, store)
         if host not in LOOPBACK:
             console.err.print("Plain HTTP: whoever can listen on the network can read along.", style="yellow")
         print_links(portal)
@@ -102,7 +104,7 @@ def status(
         if watch and format is TableOrJson.table:
             _watch(store, job)
             return
-        progress = _progress(store, job)
+        found = _progress(store, job)
     if format is TableOrJson.json:
         write_json(
             {
@@ -119,33 +121,47 @@ def status(
                                 "answers_wanted": line.wanted,
                                 "items": line.items,
                                 "items_done": line.items_done,
+                                "closed_early": one.closed.get(label),
                             }
-                            for label, line in lines.items()
+                            for label, line in one.labels.items()
                         ],
                     }
-                    for name, lines in progress.items()
+                    for name, one in found.items()
                 ],
             }
         )
         return
-    for name, lines in progress.items():
-        console.out.print(console.progress_table(name, lines))
-    if not progress:
+    for name, one in found.items():
+        console.out.print(console.progress_table(name, *one))
+    if not found:
         console.err.print(f"There is no job in {home} yet; `bulkqa launch` starts one.")
 
 
-def _progress(store: Store, job: str | None) -> dict[str, dict[str, Progress]]:
-    """Return the progress of one job or of all, by job and label."""
-    names = [jobs.settings_of(job, store.blobs).job] if job else [j.job for j in jobs.all_jobs(store.blobs)]
-    return {name: steps.progress(name, store) for name in names}
+class _JobProgress(NamedTuple):
+    """How far a job is, by label, and why labels of it were closed early."""
+
+    labels: dict[str, Progress]
+    closed: dict[str, str]
+
+
+def _progress(store: Store, job: str | None) -> dict[str, _JobProgress]:
+    """Return the progress of one job or of all, by job."""
+    wanted = [jobs.settings_of(job, store.blobs)] if job else jobs.all_jobs(store.blobs)
+    return {
+        one.job: _JobProgress(
+            steps.progress(one.job, store),
+            {label: closing.reason for label, closing in closings(one, store.blobs).items()},
+        )
+        for one in wanted
+    }
 
 
 def _watch(store: Store, job: str | None) -> None:
     """Show the progress anew every second."""
     with console.live() as show:
         while True:
-            progress = _progress(store, job)
-            show([console.progress_table(name, lines) for name, lines in progress.items()])
-            if all(line.done == line.pages for lines in progress.values() for line in lines.values()):
+            found = _progress(store, job)
+            show([console.progress_table(name, *one) for name, one in found.items()])
+            if all(line.done == line.pages for one in found.values() for line in one.labels.values()):
                 return
             time.sleep(1)

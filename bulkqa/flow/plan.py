@@ -16,7 +16,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from bulkqa.errors import InputError
+from bulkqa.flow.batches import plan_batches
 from bulkqa.flow.costs import PRICES_OF, aws_costs, ground_truth_costs
+from bulkqa.flow.mixing import Mixer
 from bulkqa.flow.statistics import binomial_tail
 
 POWER = 0.8
@@ -80,7 +82,8 @@ class Plan(NamedTuple):
     """What to review of a corpus, known by its digest, and what was assumed about the work.
 
     `below` counts items under the minimum confidence or the lowest band; `timed` the recorded page times
-    that `seconds_per_page` comes from, 0 where it is an assumption. A page has at most `batch_size` pictures.
+    that `seconds_per_page` comes from, 0 where it is an assumption. A page has at most `batch_size` pictures,
+    of which `check_rate` is the share of known-answer items.
     """
 
     corpus_name: str
@@ -95,6 +98,7 @@ class Plan(NamedTuple):
     timed: int
     below: int
     labels: tuple[LabelPlan, ...]
+    check_rate: float = 0
 
     @property
     def population(self) -> int:
@@ -109,12 +113,29 @@ class Plan(NamedTuple):
     @property
     def pages(self) -> int:
         """Pages; each shows one label."""
-        return sum(-(-line.taken // self.batch_size) for line in self.labels)
+        return sum(1 for _ in self._places())
+
+    @property
+    def checks(self) -> int:
+        """Known-answer items, if there are as many as the pages have places for."""
+        return sum(self._places())
+
+    @property
+    def looks(self) -> int:
+        """Looks at a picture, over all reviewers, known-answer items included."""
+        return (self.taken + self.checks) * self.reviewers
 
     @property
     def hours(self) -> float:
         """Reviewers' time in hours, over all of them; a page that is not full takes its part."""
-        return self.taken * self.reviewers * self.seconds_per_page / self.batch_size / 3600
+        return self.looks * self.seconds_per_page / self.batch_size / 3600
+
+    def _places(self) -> Iterator[int]:
+        """Yield of each page how many known-answer items stand on it, in a launch with seed 0."""
+        mixer = Mixer(self.check_rate, self.batch_size, seed=0)
+        of_label = {line.label: line.taken for line in self.labels}
+        for number, _, items in plan_batches(of_label, self.batch_size, mixer.room):
+            yield mixer.places(number, items)
 
 
 # How many reviews.
@@ -339,6 +360,7 @@ def plan_json(plan: Plan, schema: int) -> dict[str, object]:
         "minimum_confidence": plan.minimum_confidence,
         "batch_size": plan.batch_size,
         "reviewers": plan.reviewers,
+        "check_rate": plan.check_rate,
         "seconds_per_page": plan.seconds_per_page,
         "timed": plan.timed,
         "below": plan.below,
@@ -368,6 +390,7 @@ def plan_json(plan: Plan, schema: int) -> dict[str, object]:
             "population": plan.population,
             "taken": plan.taken,
             "left_out": plan.population - plan.taken,
+            "checks": plan.checks,
             "pages": plan.pages,
             "hours": plan.hours,
         },
@@ -416,6 +439,7 @@ def read_plan(data: str | bytes, name: str, schema: int) -> Plan:
             timed=int(document["timed"]),
             below=int(document["below"]),
             labels=tuple(_label_plan(line) for line in document["labels"]),
+            check_rate=float(document.get("check_rate", 0)),
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"{name}: no plan as `bulkqa plan --format json` writes it: {error!r}") from None

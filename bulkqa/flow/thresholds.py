@@ -18,13 +18,19 @@ different rates, as in a stratified sample, those from the highest down that sha
 1 - assurance, and the bands below follow one by one down to the first that fails: each keeps the target, and
 so all together do.
 
+Where a label is looked at after every page and closed once it is settled, the sequential test takes the place
+of the exact one: its p-values hold at any moment, so what is built on them does too. Over all labels together
+the error is divided among them; where a lowest bound passes, what it was tested at goes to the lowest starts
+of the other labels, as in Holm's procedure. Both are graphs of hypotheses that hand their error on: Bretz,
+Maurer, Brannath and Posch, Statistics in Medicine 28 (2009) 586-604.
+
 `confirmed` alone counts as right; a split item counts as wrong.
 """
 
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -34,6 +40,7 @@ from typing import NamedTuple
 from bulkqa.errors import InputError
 from bulkqa.flow.bands import PUBLISHED_BANDS, Bands, band_pairs, check_bands
 from bulkqa.flow.plan import Sample, Strata
+from bulkqa.flow.sequential import anytime_above, anytime_below, anytime_lower, anytime_upper
 from bulkqa.flow.statistics import binomial_tail, exact_lower
 from bulkqa.flow.votes import ADJUDICATE, RELABEL, LabelRow, Outcome
 
@@ -50,6 +57,41 @@ MOST_REVIEWS = 100_000
 _PRIOR = 20
 # A number of further reviews is enough in about 80 % of cases (standard deviations).
 _SURELY = 0.84
+
+
+class ShareTest(NamedTuple):
+    """How `k` right of `n` are held against a target.
+
+    `above` and `below` give the p-value of "no more" and of "no less than the target are right", of k, n and
+    the target; `lower` and `upper` the one-sided bounds, of k, n, the target and the error. Where `shuffled`,
+    what is reviewed is a random sample by the order in which it was asked for, so that the numbers of reviews
+    do not choose which bands are tested together.
+    """
+
+    above: Callable[[int, int, float], float]
+    below: Callable[[int, int, float], float]
+    lower: Callable[[int, int, float, float], float]
+    upper: Callable[[int, int, float, float], float]
+    shuffled: bool
+
+
+EXACT = ShareTest(
+    binomial_tail,
+    lambda k, n, target: binomial_tail(n - k, n, 1 - target),
+    lambda k, n, _, error: exact_lower(k, n, 1 - error),
+    lambda k, n, _, error: 1 - exact_lower(n - k, n, 1 - error),
+    shuffled=False,
+)
+"""For a number of reviews that the votes did not choose."""
+
+SEQUENTIAL = ShareTest(
+    anytime_above,
+    anytime_below,
+    anytime_lower,
+    lambda k, n, _, error: anytime_upper(k, n, error),
+    shuffled=True,
+)
+"""For a label that is looked at after every page."""
 
 
 class Reviews(NamedTuple):
@@ -71,7 +113,8 @@ class Evidence:
 
     `cuts` are the lower bounds of the slices, rising: those of the bands, every whole point between, and
     half way up the highest band. Rows are counted one by one; memory depends on labels and cuts alone.
-    `untested` has the number of rows by label that may not be tested.
+    `untested` has the number of rows by label that may not be tested. An item with fewer than `votes` votes
+    counts as unreviewed.
 
     >>> evidence = Evidence((90, 95, 100))
     >>> evidence.cuts
@@ -82,6 +125,7 @@ class Evidence:
     """
 
     bands: Bands = PUBLISHED_BANDS
+    votes: int = 0
     cuts: tuple[float, ...] = field(init=False)
     labels: dict[str, Reviews] = field(init=False, default_factory=dict)
     untested: Counter[str] = field(init=False, default_factory=Counter)
@@ -96,7 +140,7 @@ class Evidence:
         """Count an item, or so many alike; one that may not be tested only makes its label known."""
         reviews = self.labels.get(row.key[1])
         if reviews is None:
-            reviews = self.labels[row.key[1]] = Reviews(*([0] * len(self.cuts) for _ in Reviews._fields))
+            reviews = self.labels[row.key[1]] = self.reviews(row.key[1])
         place = bisect_right(self.cuts, row.confidence) - 1
         if place < 0:
             return
@@ -104,12 +148,17 @@ class Evidence:
             self.untested[row.key[1]] += number
             return
         outcome = row.outcome
-        if outcome is Outcome.CONFIRMED:
-            reviews.confirmed[place] += number
-        elif outcome is Outcome.UNREVIEWED:
+        if outcome is Outcome.UNREVIEWED or row.confirms + row.disconfirms + row.cannot_judges < self.votes:
             reviews.unreviewed[place] += number
+        elif outcome is Outcome.CONFIRMED:
+            reviews.confirmed[place] += number
         else:
             reviews.incorrect[place] += number
+
+    def reviews(self, label: str) -> Reviews:
+        """Return the numbers of a label's items, all 0 where none was counted."""
+        found = self.labels.get(label)
+        return found or Reviews(*([0] * len(self.cuts) for _ in Reviews._fields))
 
     def place(self, bound: float) -> int:
         """Return the first slice at or above a bound of the bands, the number of slices for 100."""
@@ -222,11 +271,14 @@ def promised_thresholds(
     target: float = TARGET,
     assurance: float = ASSURANCE,
     samples: Sample | None = None,
+    test: ShareTest = EXACT,
+    jointly: bool = False,
 ) -> list[Promise]:
     """Return, for every label in code-point order, the lowest threshold that can be promised.
 
-    `samples` says how labels were sampled where not all their items were asked about. Raises `InputError`
-    for shares that cannot be.
+    `samples` says how labels were sampled where not all their items were asked about. Where `jointly`, at
+    most 1 - `assurance` of reports have any false threshold, else at most that share of the labels. Raises
+    `InputError` for shares that cannot be.
 
     The strictest of five starts is tested at 0.05 / 5 = 0.01, which 0.95 ** 89 = 0.0104 is above and
     0.95 ** 90 = 0.0099 is not. At 80 all five parts have come together: 0.05 ** (1 / 90) = 0.967.
@@ -238,24 +290,97 @@ def promised_thresholds(
     None no threshold yet: about 41 more reviews from 80 on would settle it; none left unreviewed there
     80 90 of 90 confirmed from 80 on: at least 96.7 % right
     """
-    for name, share in (("target", target), ("assurance", assurance)):
-        if not 0 < share < 1:
-            raise InputError(f"{name} {share:g} is not between 0 and 1")
+    check_shares(target, assurance)
+    tests = {label: _tests(evidence, label, samples, test) for label in sorted(evidence.labels)}
+    together = max(1, sum(map(_testable, tests.values()))) if jointly else 1
+    error = (1 - assurance) / together
+    passed = {label: _passed(of_label, test, target, error) for label, of_label in tests.items()}
+    if together > 1:
+        passed |= _handed_on(tests, test, target, 1 - assurance)
     found = []
-    for label in sorted(evidence.labels):
-        reviews = evidence.labels[label]
-        tests = _tests(evidence, reviews, (samples or {}).get(label, ()))
-        confirmed, reviewed, _ = reviews.between(0, len(evidence.cuts))
-        promise = _promise(label, tests, target, 1 - assurance)
+    for label, of_label in tests.items():
+        promise = _promise(label, passed[label], test, target)
         if promise is None:
-            promise = _unpromised(label, tests, target, 1 - assurance)
+            confirmed, reviewed, _ = evidence.labels[label].between(0, len(evidence.cuts))
+            promise = _unpromised(label, of_label, test, target, error)
             promise = promise._replace(reviewed=reviewed, confirmed=confirmed)
         found.append(promise._replace(reason=promise.reason + _left_out(label, evidence)))
     return found
 
 
-class _Test(NamedTuple):
-    """Items from `low` to `high`, and the part of the error with which their test starts."""
+def check_shares(target: float, assurance: float) -> None:
+    """Raise `InputError` naming a target or assurance that is not between 0 and 1."""
+    for name, share in (("target", target), ("assurance", assurance)):
+        if not 0 < share < 1:
+            raise InputError(f"{name} {share:g} is not between 0 and 1")
+
+
+def settled(
+    evidence: Evidence,
+    label: str,
+    target: float = TARGET,
+    assurance: float = ASSURANCE,
+    samples: Sample | None = None,
+) -> Promise | None:
+    """Return what the sequential test says of a label once further reviews have little to add, else None.
+
+    That is where the lowest threshold there can be is promised; where the target cannot be met; or where
+    a threshold is promised and every start below it is shown to be below the target.
+
+    The first start is passed at 0.01, which takes a bet of 100: 117 items, all right.
+
+    >>> row = LabelRow(("a.jpg", "Dog"), 99.5, confirms=1)
+    >>> [found and found.threshold for n in (116, 117) for found in [settled(weigh([row] * n), "Dog")]]
+    [None, 80]
+    """
+    tests = _tests(evidence, label, samples, SEQUENTIAL)
+    error = 1 - assurance
+    promise = _promise(label, _passed(tests, SEQUENTIAL, target, error), SEQUENTIAL, target)
+    if not _is_refuted(_below(tests, promise), SEQUENTIAL, target, error):
+        return None
+    if promise is None:
+        confirmed, reviewed, _ = evidence.reviews(label).between(0, len(evidence.cuts))
+        promise = _unpromised(label, tests, SEQUENTIAL, target, error)
+        promise = promise._replace(reviewed=reviewed, confirmed=confirmed)
+    return promise
+
+
+def further_reviews(
+    evidence: Evidence,
+    label: str,
+    target: float = TARGET,
+    assurance: float = ASSURANCE,
+    samples: Sample | None = None,
+) -> int:
+    """Return how many more items of a label, as they come, are likely to settle it by the sequential test.
+
+    Before any is reviewed, as many as settle a label of which nothing is wrong: looking earlier is no use.
+    Then as many as are enough in about 4 of 5 cases, if they turn out as those so far.
+
+    With two bands there are four starts, of 0.1 / 4 each: 0.9 ** -n * 19 / (19 + n) is above 40 from 47 on.
+
+    >>> further_reviews(Evidence(), "Dog"), further_reviews(Evidence((80, 90, 100)), "Dog", 0.9, 0.9)
+    (117, 47)
+    """
+    tests = _tests(evidence, label, samples, SEQUENTIAL)
+    error = 1 - assurance
+    promise = _promise(label, _passed(tests, SEQUENTIAL, target, error), SEQUENTIAL, target)
+    waiting = _below(tests, promise)
+    _, reviewed, unreviewed = evidence.reviews(label).between(0, len(evidence.cuts))
+    if not reviewed:
+        return _more(0, 0, 1, lambda k, n: SEQUENTIAL.above(k, n, target), error * waiting[-1].part)
+    if not waiting:
+        return 0
+    more, test = _missing(waiting, SEQUENTIAL, target, error)
+    share = (test.reviewed + test.unreviewed + 1) / (reviewed + unreviewed + 1)
+    return min(MOST_REVIEWS, math.ceil(more / share))
+
+
+class _Hypothesis(NamedTuple):
+    """No more than the target of the items from `low` to `high` are right: so many are, of those reviewed.
+
+    `part` of the error is what its test starts with.
+    """
 
     low: float
     high: float
@@ -265,16 +390,21 @@ class _Test(NamedTuple):
     part: float
 
 
-def _tests(evidence: Evidence, reviews: Reviews, sample: Strata) -> list[_Test]:
-    """Return the tests of a label, the strictest first: of all its cuts, or of one cut and bands below it."""
-    cuts, bands = evidence.cuts, evidence.bands
+_Passed = list[tuple[_Hypothesis, float]]
+"""Hypotheses that were refuted, the strictest first, and what each was tested at."""
+
+
+def _tests(evidence: Evidence, label: str, samples: Sample | None, test: ShareTest) -> list[_Hypothesis]:
+    """Return what is tested of a label, the strictest first: all its cuts, or one cut and bands below it."""
+    cuts, bands, reviews = evidence.cuts, evidence.bands, evidence.reviews(label)
+    sample = (samples or {}).get(label, ())
     half = (bands[-2] + 100) / 2
     strata = []
     for high, low in pairwise(sorted({*bands, half, cuts[-1]}, reverse=True)):
         _, reviewed, unreviewed = reviews.between(evidence.place(low), evidence.place(high))
         strata.append((_plain(low), _plain(high), reviewed + unreviewed, reviewed))
     # A sample's rates are known, those of the rows are as even as chance would have them.
-    bottom = max(bands[0], _even_from(sample, 0), _even_from(strata, 3))
+    bottom = max(bands[0], _even_from(sample, 0), 0 if test.shuffled else _even_from(strata, 3))
     if bottom > bands[0]:
         starts = {bottom}
     else:
@@ -282,14 +412,14 @@ def _tests(evidence: Evidence, reviews: Reviews, sample: Strata) -> list[_Test]:
     tests = []
     for place in range(len(cuts) - 1, evidence.place(bottom) - 1, -1):
         part = 1 / len(starts) if cuts[place] in starts else 0
-        tests.append(_Test(cuts[place], 100, *reviews.between(place, len(cuts)), part))
+        tests.append(_Hypothesis(cuts[place], 100, *reviews.between(place, len(cuts)), part))
     populations = {(low, high): population for low, high, population, _ in sample}
     for low, high, items, _ in strata:
         if high > bottom:
             continue
         if populations.get((low, high), items):
             counts = reviews.between(evidence.place(low), evidence.place(high))
-            tests.append(_Test(low, high, *counts, part=0))
+            tests.append(_Hypothesis(low, high, *counts, part=0))
         else:  # without any item it belongs to what is above
             tests[-1] = tests[-1]._replace(low=low)
     return tests
@@ -313,25 +443,73 @@ def _even_from(strata: Strata, deviations: float) -> float:
     return bottom
 
 
-def _promise(label: str, tests: Sequence[_Test], target: float, error: float) -> Promise | None:
-    """Return the threshold of the lowest test that passes, or None if none does."""
-    passed: list[tuple[_Test, float]] = []
+def _passed(
+    tests: Sequence[_Hypothesis], test: ShareTest, target: float, error: float, extra: float = 0
+) -> _Passed:
+    """Return what passes at `error`, of which the lowest start has `extra` more."""
+    lowest = max(place for place, one in enumerate(tests) if one.part)
+    passed: _Passed = []
     level = 0.0
-    for test in tests:
-        level += error * test.part
+    for place, one in enumerate(tests):
+        level += error * one.part + (extra if place == lowest else 0)
         if not level:
             continue
-        if binomial_tail(test.confirmed, test.reviewed, target) <= level:
-            passed.append((test, level))
+        if test.above(one.confirmed, one.reviewed, target) <= level:
+            passed.append((one, level))
         else:
             level = 0.0
+    return passed
+
+
+def _is_through(tests: Sequence[_Hypothesis], passed: _Passed) -> bool:
+    """Say whether the lowest bound passed."""
+    return bool(passed) and passed[-1][0] is tests[-1]
+
+
+def _testable(tests: Sequence[_Hypothesis]) -> bool:
+    """Say whether a label has an item that may be tested: what counts among the labels of a joint promise."""
+    return any(one.reviewed or one.unreviewed for one in tests)
+
+
+def _handed_on(
+    tests: Mapping[str, Sequence[_Hypothesis]], test: ShareTest, target: float, error: float
+) -> dict[str, _Passed]:
+    """Return what passes of those labels whose lowest bound does, where all labels share `error`.
+
+    Each has an equal part. Where the lowest bound passes, what it was tested at goes to the lowest starts of
+    the labels whose own has not, in equal parts, again and again. No label is given more than it would have
+    by itself, with the whole error.
+    """
+    left = {label for label, of_label in tests.items() if _testable(of_label)}
+    part = error / len(left)
+    through: dict[str, _Passed] = {}
+    handed = extra = 0.0
+    while left:
+        fresh = {
+            label: passed
+            for label in left
+            for passed in (_passed(tests[label], test, target, part, extra),)
+            if _is_through(tests[label], passed)
+            and _is_through(tests[label], _passed(tests[label], test, target, error))
+        }
+        if not fresh:
+            break
+        handed += sum(passed[-1][1] - extra for passed in fresh.values())
+        through |= fresh
+        left -= fresh.keys()
+        extra = handed / max(1, len(left))
+    return through
+
+
+def _promise(label: str, passed: _Passed, test: ShareTest, target: float) -> Promise | None:
+    """Return the threshold of the lowest test that passed, or None if none did."""
     if not passed:
         return None
     # What was tested last at a cut covers all above it; bands below it stand for themselves.
-    below = [(test, level) for test, level in passed if test.high != 100]
+    below = [(one, level) for one, level in passed if one.high != 100]
     used = [next(found for found in reversed(passed) if found[0].high == 100), *below]
-    confirmed, reviewed = sum(test.confirmed for test, _ in used), sum(test.reviewed for test, _ in used)
-    bound = min(exact_lower(test.confirmed, test.reviewed, 1 - level) for test, level in used)
+    confirmed, reviewed = sum(one.confirmed for one, _ in used), sum(one.reviewed for one, _ in used)
+    bound = min(test.lower(one.confirmed, one.reviewed, target, level) for one, level in used)
     low = used[-1][0].low
     reason = f"{confirmed} of {reviewed} confirmed {_where(low, 100)}: at least {_percent(bound)} right"
     if below:
@@ -339,32 +517,48 @@ def _promise(label: str, tests: Sequence[_Test], target: float, error: float) ->
     return Promise(label, low, True, False, reason, reviewed, confirmed, bound)
 
 
-def _unpromised(label: str, tests: Sequence[_Test], target: float, error: float) -> Promise:
-    """Say what is missing.
+def _below(tests: Sequence[_Hypothesis], promise: Promise | None) -> list[_Hypothesis]:
+    """Return what stands between a label and a lower threshold than it has.
 
-    Tests without an error of their own pass only after one that has it. If each of these is shown to be
-    below the target, the target cannot be met; that is wrong at most with `error`, by the one that is not.
+    Tests without an error of their own pass only after one that has it: so these, and, of bands that are
+    tested one by one, the next.
     """
-    starts = [test for test in tests if test.part]
-    promise = Promise(label, None, False, False, "no threshold: nothing of it was to be reviewed", 0, 0)
-    if not starts:
-        return promise
-    if all(binomial_tail(one.reviewed - one.confirmed, one.reviewed, 1 - target) <= error for one in starts):
+    if promise is None or promise.threshold is None:
+        return [one for one in tests if one.part]
+    lower = [one for one in tests if one.low < promise.threshold]
+    alone = [one._replace(part=1) for one in lower if one.high != 100]
+    return [one for one in lower if one.part] + alone[:1]
+
+
+def _is_refuted(tests: Sequence[_Hypothesis], test: ShareTest, target: float, error: float) -> bool:
+    """Say whether each of these is shown to be below the target: wrong by one that is not, at `error`."""
+    return all(test.below(one.confirmed, one.reviewed, target) <= error for one in tests)
+
+
+def _unpromised(
+    label: str, tests: Sequence[_Hypothesis], test: ShareTest, target: float, error: float
+) -> Promise:
+    """Say what is missing, or that the target cannot be met: no start can pass."""
+    promise = Promise(label, None, False, False, "", 0, 0)
+    starts = _below(tests, None)
+    if _is_refuted(starts, test, target, error):
         strictest = starts[0]
-        most = 1 - exact_lower(strictest.reviewed - strictest.confirmed, strictest.reviewed, 1 - error)
+        most = test.upper(strictest.confirmed, strictest.reviewed, target, error)
         where = _where(strictest.low, strictest.high)
         reason = f"cannot be met: precision {where} is at most {_percent(most, up=True)}"
         return promise._replace(accepts_nothing=True, reason=reason, at_most=most)
-    more, test = _missing(starts, target, error)
+    more, one = _missing(starts, test, target, error)
     about = f"about {more:,}" if more < MOST_REVIEWS else f"more than {MOST_REVIEWS:,}"
-    reason = f"no threshold yet: {about} more reviews {_where(test.low, test.high)} would settle it"
-    if more > test.unreviewed:
-        left = f"only {test.unreviewed:,}" if test.unreviewed else "none"
+    reason = f"no threshold yet: {about} more reviews {_where(one.low, one.high)} would settle it"
+    if more > one.unreviewed:
+        left = f"only {one.unreviewed:,}" if one.unreviewed else "none"
         reason += f"; {left} left unreviewed there"
-    return promise._replace(reason=reason, more_reviews_needed=more, between=(test.low, test.high))
+    return promise._replace(reason=reason, more_reviews_needed=more, between=(one.low, one.high))
 
 
-def _missing(starts: Sequence[_Test], target: float, error: float) -> tuple[int, _Test]:
+def _missing(
+    starts: Sequence[_Hypothesis], test: ShareTest, target: float, error: float
+) -> tuple[int, _Hypothesis]:
     """Return how many more reviews would settle a label, and where: fewest to pass, else to be refuted.
 
     A place with so many unreviewed items comes before one without.
@@ -373,28 +567,30 @@ def _missing(starts: Sequence[_Test], target: float, error: float) -> tuple[int,
     """
     share = (1 + target) / 2
     to_pass, to_refute = [], []
-    for test in reversed(starts):
-        share = (test.confirmed + _PRIOR * share) / (test.reviewed + _PRIOR)
-        wrong = test.reviewed - test.confirmed
+    for one in reversed(starts):
+        _, _, right, n, *_ = one
+        share = (right + _PRIOR * share) / (n + _PRIOR)
         if share > target:
-            to_pass.append((_more(test.confirmed, test.reviewed, share, target, error * test.part), test))
+            more = _more(right, n, share, lambda k, n: test.above(k, n, target), error * one.part)
+            to_pass.append((more, one))
         elif share < target:
-            to_refute.append((_more(wrong, test.reviewed, 1 - share, 1 - target, error), test))
+            more = _more(n - right, n, 1 - share, lambda k, n: test.below(n - k, n, target), error)
+            to_refute.append((more, one))
     if to_pass:
         return min(to_pass, key=lambda found: (found[0] > found[1].unreviewed, found[0]))
     # Of equal ones the strictest: what is reviewed there counts for the lower ones too.
     return max(reversed(to_refute), key=lambda found: found[0], default=(MOST_REVIEWS, starts[-1]))
 
 
-def _more(k: int, n: int, share: float, limit: float, level: float) -> int:
-    """Return how many more trials show, in about 80 % of cases, that a share is above `limit`.
+def _more(k: int, n: int, share: float, p_value: Callable[[int, int], float], level: float) -> int:
+    """Return how many more trials bring the p-value to `level`, in about 80 % of cases.
 
     `k` of `n` so far, `share` of the next ones; `MOST_REVIEWS` where more are needed.
     """
 
     def enough(more: int) -> bool:
         least = more * share - _SURELY * math.sqrt(more * share * (1 - share))
-        return binomial_tail(k + max(0, math.floor(least)), n + more, limit) <= level
+        return p_value(k + max(0, math.floor(least)), n + more) <= level
 
     low, high = 0, 1
     while not enough(high):
@@ -405,6 +601,20 @@ def _more(k: int, n: int, share: float, limit: float, level: float) -> int:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high
+
+
+def target_rule(
+    target: float = TARGET, assurance: float = ASSURANCE, test: ShareTest = EXACT, jointly: bool = False
+) -> dict[str, object]:
+    """Return the rule by target as `as_json` takes it; what is not usual is named only where it is so.
+
+    >>> target_rule(0.98, jointly=True)
+    {'rule': 'target', 'target': 0.98, 'assurance': 0.95, 'jointly': True}
+    """
+    rule: dict[str, object] = {"rule": "target", "target": target, "assurance": assurance}
+    if test is SEQUENTIAL:
+        rule["sequential"] = True
+    return rule | ({"jointly": True} if jointly else {})
 
 
 def as_json(found: Sequence[Threshold] | Sequence[Promise], rule: Mapping[str, object]) -> dict[str, object]:

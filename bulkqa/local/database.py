@@ -18,14 +18,14 @@ from bulkqa.errors import BulkqaError, InputError
 Result = TypeVar("Result")
 Work = Callable[[sqlite3.Connection], Result]
 
-VERSION = 1
 GROUP = 256
 """Pieces of work in one commit at most."""
 
 _BUSY_SECONDS = 30.0
 _CACHE_KIB = 4096
 
-_SCHEMA = """
+_SCHEMAS = (
+    """
 CREATE TABLE label_row (
     id INTEGER PRIMARY KEY,
     s3_image_url TEXT NOT NULL, label TEXT NOT NULL, confidence REAL NOT NULL,
@@ -51,7 +51,17 @@ CREATE TABLE assignment (
     PRIMARY KEY (worker, job, number)
 ) WITHOUT ROWID;
 CREATE INDEX lease ON assignment (job, number) WHERE state = 'leased';
-"""
+""",
+    """
+ALTER TABLE task ADD COLUMN closed INTEGER NOT NULL DEFAULT 0;
+DROP INDEX open_task;
+CREATE INDEX open_task ON task (job, number) WHERE answers < wanted AND NOT closed;
+CREATE INDEX done_task ON task (job, label, number) WHERE answers >= wanted;
+""",
+)
+"""What each version of the file adds to the one before."""
+
+VERSION = len(_SCHEMAS)
 
 
 class Database:
@@ -114,9 +124,10 @@ class Database:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version > VERSION:
                 raise InputError(f"{self._path}: written by a newer bulkqa (version {version})")
-            if version == 0:
-                for statement in _SCHEMA.split(";\n"):
+            for schema in _SCHEMAS[version:]:
+                for statement in schema.split(";\n"):
                     connection.execute(statement)
+            if version < VERSION:
                 connection.execute(f"PRAGMA user_version = {VERSION}")
             connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:

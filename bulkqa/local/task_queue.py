@@ -9,6 +9,11 @@ from bulkqa.ports import Progress, QueuedTask
 
 _JOB = "(SELECT id FROM job WHERE name = ?)"
 _TASK = "SELECT job.name, t.number, t.label, t.size FROM task t JOIN job ON job.id = t.job"
+# From the pages in hand, of which there are few, to their tasks.
+_IN_HAND = """
+SELECT job.name, t.number, t.label, t.size FROM assignment m INDEXED BY lease
+CROSS JOIN task t ON t.job = m.job AND t.number = m.number JOIN job ON job.id = t.job
+WHERE m.state = 'leased' AND m.worker = :worker"""
 
 # Still needs an answer beyond those that others are at work on.
 _FREE = """
@@ -21,16 +26,18 @@ t.answers < t.wanted AND t.answers + (
 _MINE = """EXISTS (
     SELECT 1 FROM assignment m WHERE m.worker = :worker AND m.job = t.job AND m.number = t.number"""
 
-# In this order: the page in hand; the next one behind the last; one before it; one given back. The second
-# could be left out for the third, but that would pass over all a busy worker has done at every step.
+# In this order: the page in hand, of a closed label too; the next one behind the last; one before it; one
+# given back. The second could be left out for the third, but that would pass over all a busy worker has done
+# at every step.
 _CHOICES = (
-    f"{_TASK} WHERE {_FREE} AND {_MINE} AND m.state = 'leased') LIMIT 1",
-    f"""{_TASK} WHERE {_FREE} AND NOT {_MINE}) AND (t.job, t.number) > (
+    f"{_IN_HAND} AND {_FREE} LIMIT 1",
+    f"""{_TASK} WHERE NOT t.closed AND {_FREE} AND NOT {_MINE}) AND (t.job, t.number) > (
         SELECT m.job, m.number FROM assignment m WHERE m.worker = :worker
         ORDER BY m.job DESC, m.number DESC LIMIT 1
     ) ORDER BY t.job, t.number LIMIT 1""",
-    f"{_TASK} WHERE {_FREE} AND NOT {_MINE}) ORDER BY t.job, t.number LIMIT 1",
-    f"{_TASK} WHERE {_FREE} AND {_MINE} AND m.state = 'given back') ORDER BY t.job, t.number LIMIT 1",
+    f"{_TASK} WHERE NOT t.closed AND {_FREE} AND NOT {_MINE}) ORDER BY t.job, t.number LIMIT 1",
+    f"""{_TASK} WHERE NOT t.closed AND {_FREE} AND {_MINE} AND m.state = 'given back')
+        ORDER BY t.job, t.number LIMIT 1""",
 )
 
 
@@ -71,6 +78,25 @@ class LocalTaskQueue:
         """See `TaskQueue.complete`."""
         self._database.write(lambda db: _complete(db, worker, job, number, json.dumps(decisions)))
 
+    def close(self, job: str, label: str) -> None:
+        """See `TaskQueue.close`."""
+        self._database.write(
+            lambda db: (
+                db.execute(
+                    f"UPDATE task SET closed = 1 WHERE job = {_JOB} AND label = ?", (job, label)
+                ).rowcount
+            )
+        )
+
+    def done(self, job: str, label: str) -> set[int]:
+        """See `TaskQueue.done`."""
+        rows = self._database.reader().execute(
+            f"""SELECT number FROM task INDEXED BY done_task
+                WHERE job = {_JOB} AND label = ? AND answers >= wanted""",
+            (job, label),
+        )
+        return {number for (number,) in rows}
+
     def completed(self, job: str) -> set[tuple[int, str]]:
         """See `TaskQueue.completed`."""
         return set(
@@ -83,9 +109,10 @@ class LocalTaskQueue:
     def progress(self, job: str) -> dict[str, Progress]:
         """See `TaskQueue.progress`."""
         rows = self._database.reader().execute(
-            f"""SELECT label, count(*), sum(answers >= wanted), sum(min(answers, wanted)), sum(wanted),
-                      sum(size), sum(CASE WHEN answers >= wanted THEN size ELSE 0 END)
-               FROM task WHERE job = {_JOB} GROUP BY label ORDER BY label""",
+            f"""SELECT label, sum(kept), sum(done), sum(kept * min(answers, wanted)), sum(kept * wanted),
+                      sum(kept * size), sum(done * size)
+               FROM (SELECT *, answers >= wanted AS done, answers >= wanted OR NOT closed AS kept FROM task)
+               WHERE job = {_JOB} GROUP BY label ORDER BY label""",
             (job,),
         )
         return {label: Progress(*numbers) for label, *numbers in rows}
@@ -96,7 +123,7 @@ class LocalTaskQueue:
             self._database.reader()
             .execute(
                 f"""SELECT count(*) FROM task t
-                    WHERE t.answers < t.wanted AND NOT {_MINE} AND m.state = 'answered')""",
+                    WHERE NOT t.closed AND t.answers < t.wanted AND NOT {_MINE} AND m.state = 'answered')""",
                 {"worker": worker},
             )
             .fetchone()
@@ -122,7 +149,8 @@ def _add(db: sqlite3.Connection, tasks: Iterable[QueuedTask], reviewers: int) ->
             db.execute("INSERT INTO job (name) VALUES (?) ON CONFLICT DO NOTHING", (task.job,))
             (ids[task.job],) = db.execute("SELECT id FROM job WHERE name = ?", (task.job,)).fetchone()
         db.execute(
-            "INSERT INTO task VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING",
+            """INSERT INTO task (job, number, label, size, wanted, answers) VALUES (?, ?, ?, ?, ?, 0)
+               ON CONFLICT DO NOTHING""",
             (ids[task.job], task.number, task.label, task.size, reviewers),
         )
 

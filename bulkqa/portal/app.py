@@ -31,6 +31,7 @@ from bulkqa.ports import Store, TaskQueue
 from bulkqa.rendering import render_page, render_worker_page
 from bulkqa.report_page import Picture, linked, policy, render_report
 from bulkqa.settings import JobSettings, timestamp
+from bulkqa.steps.closing import Closer
 from bulkqa.steps.document import as_json
 from bulkqa.wire import MAX_TASK_INPUT
 
@@ -138,6 +139,7 @@ class _Pages:
         self._portal = portal
         self._jobs: dict[str, JobSettings] = {}
         self._one_report = threading.Lock()
+        self._closer = Closer(portal.store)
 
     def sign_in(self, request: Request) -> Response:
         portal = self._portal
@@ -210,14 +212,12 @@ class _Pages:
             content = None
         if not isinstance(content, dict):
             raise HTTPException(400, "The answer could not be read.")
-        receipt = steps.answer_page(
-            job,
-            number,
-            portal.signatures.worker_id(reviewer),
-            content,
-            portal.store,
-            timestamp(portal.now()),
-        )
+        now = timestamp(portal.now())
+        worker = portal.signatures.worker_id(reviewer)
+        receipt = steps.answer_page(job, number, worker, content, portal.store, now)
+        settings = self._settings(job)
+        if settings.stop_early is not None:
+            self._closer.look(settings, number, receipt.label, now)
         counted, already, unknown = receipt.recorded
         # Known-answer items are no votes; the reply must not tell how many of them the page had.
         others = len(receipt.answer.decisions) - counted - already - len(unknown)

@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bulkqa.steps.analysis import Analysis, analyse_job, analyse_rows
+    from bulkqa.steps.following import progress
     from bulkqa.steps.labeling import Consolidated, Receipt, answer_page, post_label, pre_label
     from bulkqa.steps.launching import Launched, launch
     from bulkqa.steps.replaying import Replayed, Unanswered, check_votes, count_pending, replay
     from bulkqa.steps.reporting import Conclusion, conclude
-    from bulkqa.steps.results import job_rows, progress
+    from bulkqa.steps.results import job_rows
     from bulkqa.steps.rounds import Relabelling, adjudicate, final_labels, final_rows, relabel
 
 _FILES = {
     "analysis": ("Analysis", "analyse_job", "analyse_rows"),
+    "following": ("progress",),
     "labeling": ("Consolidated", "Receipt", "answer_page", "post_label", "pre_label"),
     "launching": ("Launched", "launch"),
     "replaying": ("Replayed", "Unanswered", "check_votes", "count_pending", "replay"),
     "reporting": ("Conclusion", "conclude"),
-    "results": ("job_rows", "progress"),
+    "results": ("job_rows",),
     "rounds": ("Relabelling", "adjudicate", "final_labels", "final_rows", "relabel"),
 }
 

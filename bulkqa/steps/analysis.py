@@ -4,7 +4,7 @@
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from operator import attrgetter
@@ -21,12 +21,15 @@ from bulkqa.flow.conflicts import Conflicts, Judgements
 from bulkqa.flow.plan import Sample
 from bulkqa.flow.report import Report, Weighted
 from bulkqa.flow.statistics import Corrected, rogan_gladen
-from bulkqa.flow.thresholds import ASSURANCE, TARGET, Evidence, Promise, promised_thresholds
+from bulkqa.flow.thresholds import Evidence, Promise, promised_thresholds, target_rule
 from bulkqa.flow.votes import RELABEL, LabelRow, Outcome
 from bulkqa.jobs import Page, settings_of
 from bulkqa.ports import Blobs, Store
+from bulkqa.settings import JobSettings
 from bulkqa.steps.answering import job_answers
+from bulkqa.steps.closing import closings, terms
 from bulkqa.steps.labeling_output import MISSING, PageState, page_states
+from bulkqa.steps.labeling_rounds import never_asked
 from bulkqa.steps.results import PageRows, job_pages
 
 
@@ -40,6 +43,7 @@ class Fate(StrEnum):
     EXPIRED = "expired"
     MISSING = "missing"
     WAITING = "waiting"
+    CLOSED = "closed"
     RELABELLED = "relabelled"
 
 
@@ -56,6 +60,7 @@ class Analysis(NamedTuple):
 
     `reviewers` are named as they sign in where the source is a job, and `work` is theirs by that name; else
     they are `<job>/<worker>`, and there is no work. `checks` is None where no known-answer item was judged.
+    `rule` is that of the `thresholds`.
     """
 
     job: str | None
@@ -70,6 +75,7 @@ class Analysis(NamedTuple):
     conflicts: Conflicts
     fates: Mapping[Fate, int]
     thresholds: Sequence[Promise]
+    rule: Mapping[str, object]
 
 
 See = Callable[[LabelRow], object]
@@ -115,12 +121,12 @@ def analyse_job(
         from bulkqa.steps.rounds import adjudications as adjudications_of  # which needs launching
 
         adjudications = adjudications_of(job, store.blobs)
-    relabelling = settings.source is not None and settings.source.startswith(RELABEL)
-    state_of = enter or _states(job, store.blobs)
+    state_of = enter or _states(settings, store.blobs)
+    closed = closings(settings, store.blobs).keys()
     answers = _Answers()
     bounds = check_bands(settings.bands if bands is None else bands)
     with Scores(bounds) as scores, Judgements() as judgements:
-        counting = _Counting(bounds, scores, judgements, see, settings.sample, settings.bands, relabelling)
+        counting = _Counting(bounds, scores, judgements, see, settings, closed)
         pages = answers.read(job_answers(job, store))
         for page in job_pages(job, store, adjudications, pages):
             state = state_of(page)
@@ -129,10 +135,17 @@ def analyse_job(
         return counting.analysis(job, answers)
 
 
-def _states(job: str, blobs: Blobs) -> Callable[[PageRows], PageState | None]:
+def _states(settings: JobSettings, blobs: Blobs) -> Callable[[PageRows], PageState | None]:
     """Return what says what became of a page, None as long as no labeling job has ended."""
-    said = page_states(job, blobs)
-    return lambda page: None if said is None else said.get(page.key, MISSING).state
+    said, skipped = page_states(settings.job, blobs), never_asked(settings, blobs)
+
+    def state(page: PageRows) -> PageState | None:
+        if said is None:
+            return None
+        found = said.get(page.key)
+        return found.state if found else skipped(page.key, page.label) or MISSING.state
+
+    return state
 
 
 @dataclass(slots=True)
@@ -174,19 +187,24 @@ class _Counting:
         scores: Scores,
         judgements: Judgements,
         see: See | None,
-        sample: Sample | None = None,
-        bands_of_sample: Bands = (),
-        relabelling: bool = False,
+        settings: JobSettings | None = None,
+        closed: Set[str] = frozenset(),
     ) -> None:
         self._see = see
-        self._sample = sample
-        self._relabelling = relabelling
+        self._closed = closed
+        self._terms = terms(settings)
+        self._sample = None if settings is None else settings.sample
+        source = None if settings is None else settings.source
+        self._relabelling = source is not None and source.startswith(RELABEL)
         self._report = Report(bands)
         self._votes = Votes()
         self._scores = scores
         self._judgements = judgements
         # Thresholds of a sample are tested band by band, in the bands in which it was drawn.
-        self._evidence = Evidence(bands if sample is None else bands_of_sample)
+        self._evidence = Evidence(
+            bands if settings is None or settings.sample is None else settings.bands,
+            0 if settings is None else settings.votes_that_count,
+        )
         self._strata: dict[str, list[list[int]]] = {}
         self.fates = dict.fromkeys(Fate, 0)
 
@@ -197,7 +215,7 @@ class _Counting:
 
     def count(self, own: LabelRow, row: LabelRow, state: PageState | None) -> None:
         """Count an item: the votes it got, those that count in the end, and what became of its page."""
-        self.fates[_fate(row, state)] += 1
+        self.fates[_fate(row, state, row.key[1] in self._closed)] += 1
         self._evidence.count(own)
         if not self._report.count(row):
             return
@@ -228,6 +246,7 @@ class _Counting:
         nothing = calibration.calibration((), self._report.bands)
         prefix = "" if job is None else f"{job}/"
         work = answers.work()
+        target, assurance, test = self._terms
         reviewers = [one._replace(voter=one.voter.removeprefix(prefix)) for one in self._votes.reviewers()]
         silent = work.keys() - {one.voter for one in reviewers}
         reviewers += [Reviewer(name, 0, 0, 0, 0, Figure(), Figure()) for name in silent]
@@ -243,7 +262,8 @@ class _Counting:
             {None: pooled} | {label: of_label.get(label, nothing) for label in labels},
             self._judgements.conflicts(),
             self.fates,
-            promised_thresholds(self._evidence, TARGET, ASSURANCE, self._sample),
+            promised_thresholds(self._evidence, target, assurance, self._sample, test),
+            target_rule(target, assurance, test),
         )
 
     def _weighted(self, labels: Iterable[str]) -> Weighted | None:
@@ -260,7 +280,7 @@ class _Counting:
         return report.weighted(strata)
 
 
-def _fate(row: LabelRow, state: PageState | None) -> Fate:
+def _fate(row: LabelRow, state: PageState | None, closed: bool) -> Fate:
     outcome = row.outcome
     if outcome is Outcome.SPLIT:
         return Fate.SPLIT
@@ -268,8 +288,8 @@ def _fate(row: LabelRow, state: PageState | None) -> Fate:
         return Fate.REVIEWED
     if row.cannot_judges:
         return Fate.CANNOT_JUDGE
-    if state is None:
-        return Fate.WAITING
+    if state in (None, PageState.WAITING, PageState.CLOSED):
+        return Fate.CLOSED if closed else Fate.WAITING
     # A page that is labelled, or of which nothing is said, should have had votes.
     return {PageState.FAILED: Fate.FAILED, PageState.EXPIRED: Fate.EXPIRED}.get(state, Fate.MISSING)
 

@@ -17,7 +17,6 @@ from bulkqa.flow.checks import CheckTally
 from bulkqa.flow.conflicts import EXAMPLES, Conflicts
 from bulkqa.flow.report import Weighted
 from bulkqa.flow.statistics import Corrected, Interval
-from bulkqa.flow.thresholds import ASSURANCE, TARGET
 from bulkqa.flow.thresholds import as_json as thresholds_json
 from bulkqa.steps.analysis import Analysis, Work
 
@@ -55,9 +54,7 @@ def as_json(analysis: Analysis, published: bool = False) -> dict[str, Any]:
             "items": sum(analysis.fates.values()),
             **{fate.value: number for fate, number in analysis.fates.items()},
         },
-        "thresholds": thresholds_json(
-            analysis.thresholds, {"rule": "target", "target": TARGET, "assurance": ASSURANCE}
-        ),
+        "thresholds": thresholds_json(analysis.thresholds, analysis.rule),
     }
 
 

@@ -17,8 +17,9 @@ from bulkqa.ports import Blobs, Store
 
 
 class Receipt(NamedTuple):
-    """What became of an answer: its decisions, the parts not counted, and the votes."""
+    """What became of an answer to a page of this label: its decisions, the parts not counted, the votes."""
 
+    label: str
     answer: Answer
     recorded: Recorded
     again: bool
@@ -59,7 +60,7 @@ def answer_page(
     recorded = store.table.record(votes(items, answer, voter(job, worker)))
     if store.queue is not None:
         store.queue.complete(worker, job, number, answer.numbers())
-    return Receipt(answer, recorded, again)
+    return Receipt(items[0].label, answer, recorded, again)
 
 
 def pre_label(event: Mapping[str, Any], blobs: Blobs) -> tuple[dict[str, object], str | None]:

@@ -1,13 +1,14 @@
 """The Ground Truth labeling jobs of a job: start them, see how far they are, stop them.
 
 Each part of a job's manifest is a labeling job; where one has ended with pages left over, the next attempt
-asks for these. A record is created first, then the labeling job: of several who start at once one creates
-the record, and whatever breaks in between is taken up by the next start.
+asks for these. Where labels close early each attempt is a round, which asks for a few pages of each label.
+A record is created first, then the labeling job: of several who start at once one creates the record, and
+whatever breaks in between is taken up by the next start.
 """
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -24,8 +25,10 @@ from bulkqa.jobs import (
     settings_of,
 )
 from bulkqa.labeling_request import LabelingRequest
-from bulkqa.ports import Blobs, LabelingService, LabelingState
+from bulkqa.ports import Blobs, LabelingService, LabelingState, Store
 from bulkqa.settings import JobSettings
+from bulkqa.steps.closing import Closing
+from bulkqa.steps.labeling_rounds import is_due, manifest_pages, next_round
 
 # Names tried for a part before giving up: others in the account may have used some of them.
 _TRIES = 10
@@ -95,44 +98,62 @@ class Start(StrEnum):
 
 
 class StartedPart(NamedTuple):
-    """A part of the manifest, its latest labeling job, and how many pages a new or running one asks for."""
+    """A part of the manifest, its latest labeling job, and how many pages a new or running one asks for.
+
+    There may be no labeling job yet where labels close early: none of the part is asked for, so far.
+    """
 
     part: int
     outcome: Start
-    labeling_job: str
+    labeling_job: str | None
     objects: int
 
 
 class Started(NamedTuple):
-    """What became of each part of the manifest; and what could not be looked into beforehand."""
+    """What became of each part of the manifest; what could not be looked into beforehand; closed labels."""
 
     parts: tuple[StartedPart, ...]
     warnings: tuple[str, ...]
+    closed: Mapping[str, Closing]
 
 
-def start(job: str, blobs: Blobs, service: LabelingService, ask: Ask, created_at: str) -> Started:
+def start(job: str, store: Store, service: LabelingService, ask: Ask, created_at: str) -> Started:
     """Start a labeling job for each part of a job's manifest whose pages nobody is asked about now.
 
-    The first attempt asks for every page, a later one for those that have no label yet.
+    The first attempt asks for every page, a later one for those that have no label yet. Where labels close
+    early, those that are settled are closed, and each attempt is a round for the others.
 
     Raises `InputError` where the job is not launched whole, the request cannot be made, or reviewers would
-    not see the pictures; nothing was created or written then.
+    not see the pictures; nothing was created then, nor written but for labels that were closed.
     """
+    blobs = store.blobs
     settings = settings_of(job, blobs)
-    ask(labeling_job_name(job, 0, 1), blobs.uri(job_key(job, "manifest.json"))).to_api()
+    request = ask(labeling_job_name(job, 0, 1), blobs.uri(job_key(job, "manifest.json")))
+    request.to_api()
+    if request.reviewers < settings.votes_that_count:
+        raise InputError(
+            f"job {job!r} was launched with {settings.reviewers} reviews of each page, which its labels need "
+            f"to close early: {request.reviewers} are too few"
+        )
+    manifests = dict(manifest_parts(job, blobs))
+    if not manifests:
+        raise InputError(f"job {job!r} has no manifest yet: launch it again, as it was, to make it whole")
+    chosen: Set[str] | None = None
+    closed: Mapping[str, Closing] = {}
+    if settings.stop_early is not None:
+        busy = _under_way(job, blobs, service)
+        chosen, closed = next_round(settings, manifests.values(), busy, store, created_at)
 
     @cache
     def check() -> tuple[str, ...]:
         return _check_pictures(settings, service)
 
-    starter = _Starter(job, blobs, service, ask, created_at, check)
+    starter = _Starter(job, blobs, service, ask, created_at, check, chosen)
     parts = tuple(
-        starter.start(part, key, manifest) for part, (key, manifest) in enumerate(manifest_parts(job, blobs))
+        starter.start(part, key, manifest) for part, (key, manifest) in enumerate(manifests.items())
     )
-    if not parts:
-        raise InputError(f"job {job!r} has no manifest yet: launch it again, as it was, to make it whole")
     created = any(part.outcome is Start.CREATED for part in parts)
-    return Started(parts, check() if created else ())
+    return Started(parts, check() if created else (), closed)
 
 
 def states(job: str, blobs: Blobs, service: LabelingService) -> list[LabelingAttempt]:
@@ -143,6 +164,13 @@ def states(job: str, blobs: Blobs, service: LabelingService) -> list[LabelingAtt
         for record in _records(job, blobs)
         if not record.foreign
     ]
+
+
+def round_is_due(job: str, attempts: Sequence[LabelingAttempt], blobs: Blobs) -> bool:
+    """Say whether all that was started has ended, and labels that close early have pages left for a round."""
+    settings = settings_of(job, blobs)
+    over = bool(attempts) and all(one.state is not None and one.state.ended for one in attempts)
+    return over and settings.stop_early is not None and is_due(settings, blobs)
 
 
 def stop(job: str, blobs: Blobs, service: LabelingService) -> list[str]:
@@ -157,9 +185,19 @@ def stop(job: str, blobs: Blobs, service: LabelingService) -> list[str]:
     return running
 
 
+def _under_way(job: str, blobs: Blobs, service: LabelingService) -> set[str]:
+    """Return the labels of which a labeling job that has not ended asks for pages."""
+    attempts = states(job, blobs, service)
+    running = [one.record.manifest for one in attempts if one.state is None or not one.state.ended]
+    return {label for _, data in blobs.read_all(running) for _, _, label in manifest_pages(data, blobs)}
+
+
 @dataclass(frozen=True)
 class _Starter:
-    """A start under way. `check` raises where reviewers would not see the pictures."""
+    """A start under way. `check` raises where reviewers would not see the pictures.
+
+    `chosen` are the pages of the next round, by their keys, where labels close early, else None.
+    """
 
     job: str
     blobs: Blobs
@@ -167,6 +205,7 @@ class _Starter:
     ask: Ask
     created_at: str
     check: Callable[[], object]
+    chosen: Set[str] | None
 
     def start(self, part: int, manifest_key: str, manifest: bytes) -> StartedPart:
         """Start a labeling job for a part, unless one is under way or there is nothing to ask for."""
@@ -187,15 +226,16 @@ class _Starter:
             if _described(name, self.service) is not None:
                 taken = attempt
                 continue  # a record comes before its labeling job: if this is ours, it is there by now
-            if ours:
-                left = self._left(ours)
-                if not left:
-                    return StartedPart(part, Start.NOTHING_LEFT, ours[-1].name, 0)
-                self.check()
-                key, lines = self._own_manifest(name, left)
-            else:
+            lines: Sequence[bytes]
+            if self.chosen is None and not ours:
                 self.check()
                 key, lines = manifest_key, manifest.splitlines()
+            else:
+                lines = self._left(ours) if self.chosen is None else self._of_round(self.chosen, manifest)
+                if not lines:
+                    return StartedPart(part, Start.NOTHING_LEFT, ours[-1].name if ours else None, 0)
+                self.check()
+                key, lines = self._own_manifest(name, lines)
             record = self._record(name, part, attempt, key, len(lines))
             # Where another start was quicker, look at what it has done.
             if self.blobs.create(labeling_job_key(name), record.to_json()) and self._create(record):
@@ -240,6 +280,9 @@ class _Starter:
             self.blobs.write(labeling_job_key(record.name), foreign.to_json())
             return False
         return True
+
+    def _of_round(self, chosen: Set[str], manifest: bytes) -> list[bytes]:
+        return [line for line, page, _ in manifest_pages(manifest, self.blobs) if page in chosen]
 
     def _left(self, before: Sequence[LabelingRecord]) -> list[bytes]:
         """Return the lines of the last attempt's manifest whose pages have no label from any attempt."""

@@ -22,16 +22,19 @@ PROBLEMS = 20
 
 
 class PageState(StrEnum):
-    """What became of a page in all labeling jobs of its job together. The four are disjoint.
+    """What became of a page in all labeling jobs of its job together. They are disjoint.
 
     Reviewed is what any of them labelled; failed and expired, what the last one to say so gives as its
-    reason; missing, what none of them says anything of.
+    reason; missing, what none of them says anything of. Where labels close early, a page that none of them
+    asked for is waiting for a later round, or closed with its label.
     """
 
     REVIEWED = "reviewed"
     FAILED = "failed"
     EXPIRED = "expired"
     MISSING = "missing"
+    WAITING = "waiting"
+    CLOSED = "closed"
 
 
 class Said(NamedTuple):

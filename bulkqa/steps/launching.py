@@ -59,6 +59,8 @@ def launch(
     lines: Callable[[BinaryIO], Iterable[bytes]] = iter,
     screen: Callable[[Iterable[Row | Rejected]], Iterable[Row | Rejected]] = iter,
     plan: Plan | None = None,
+    look: Callable[[Iterable[Row | Rejected]], Iterable[Row | Rejected]] = iter,
+    copy: Callable[[Iterable[str]], None] | None = None,
     open_checks: Callable[[], BinaryIO] | None = None,
 ) -> Launched:
     """Launch a job: read the corpus, write `job.json`, rows, batches, manifest, and queue the pages.
@@ -67,7 +69,8 @@ def launch(
     reference, `screen` may do so for many rows at once; `notice` hears (stage, done, of) now and then;
     `lines` makes lines of text of a file that has none. The corpus is opened up to three times. Whatever
     was interrupted is made whole by launching again: the same corpus and settings are the same job. With a
-    `plan` a sample is launched: of each label and band as many items as it says, or all that are usable.
+    `plan` a sample is launched: of each label and band as many items as it says, or all that are usable; then
+    `look` screens the corpus in place of `screen`, and `copy` gets the references of the sample.
     With a check rate, known-answer items stand on the pages: those of the file `open_checks` opens (up to
     three times), which the settings name, or without one those that earlier jobs give.
 
@@ -91,7 +94,8 @@ def launch(
         with open_corpus() as corpus:
             source = counted(lines(corpus), "reading", 0, notice)
             buckets: set[str] = set()
-            spill.add(_noting(buckets, screen(read_corpus(source, settings.corpus_name, keep))))
+            rows = read_corpus(source, settings.corpus_name, keep)
+            spill.add(_noting(buckets, screen(rows) if plan is None else look(rows)))
         if plan is not None:
             taken = {line.label: [stratum.taken for stratum in line.strata] for line in plan.labels}
             settings = dataclasses.replace(settings, sample=spill.take_sample(plan.bands, taken))
@@ -123,6 +127,9 @@ def launch(
             if open_checks is not None:
                 with open_checks() as checks:
                     store.blobs.write_file(checks_key(settings), checks)
+            if plan is not None and copy is not None:
+                sample = counted(spill.items(Order.KEY), "pictures", settings.items, notice)
+                copy(item.image for item in sample)
             _write_rejected(settings, spill, pool, store.blobs)
             _write_rows(settings, created_at, spill, store.table, notice)
             _write_batches(settings, len(pages), spill, mixer, chosen, store.blobs, notice)

@@ -15,6 +15,7 @@ from bulkqa.flow.votes import Key, LabelRow, Origin, Recorded, Vote, of_job, vot
 from bulkqa.jobs import by_look_up, job_key, job_of, pages
 from bulkqa.ports import Blobs, LabelTable, Notice, QueuedTask, Store
 from bulkqa.settings import check_job_name, read_job
+from bulkqa.steps.closing import close_again
 from bulkqa.steps.labeling import content_of
 from bulkqa.steps.notices import counted
 
@@ -57,6 +58,7 @@ def replay(job: str, store: Store, notice: Notice) -> Replayed:
             for key, items in pages(job, store.blobs)
         )
         store.queue.add(tasks, settings.reviewers)
+        close_again(settings, store)
     answers = list(store.blobs.keys(job_key(job, "answers/")))
     return _count_answers(job, counted(answers, "answers", len(answers), notice), store)
 

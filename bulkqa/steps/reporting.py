@@ -23,13 +23,15 @@ from bulkqa.steps.labeling_output import (
     labeling_jobs,
     read_output,
 )
+from bulkqa.steps.labeling_rounds import never_asked
 from bulkqa.steps.results import PageRows
 
 
 class Conclusion(NamedTuple):
     """What the end of a labeling job came to: the job's report, and how many pages are in which state.
 
-    `reviewed_here` are the pages that this labeling job labelled, and no other. Labels and votes should tell
+    Waiting and closed pages are told apart only where labels close early. `reviewed_here` are the pages that
+    this labeling job labelled, and no other. Labels and votes should tell
     the same: `labelled_without_votes` and `votes_without_label` are the numbers of the pages where they do
     not. `problems` are the first lines of output manifests that name no page of the job, and why.
     """
@@ -46,17 +48,25 @@ class Conclusion(NamedTuple):
 
     @property
     def outcome(self) -> str:
-        """The whole in two words. A labeling job may complete without a single page that was reviewed."""
+        """The whole in a few words. A labeling job may complete without a single page that was reviewed."""
         if not self.reviewed_here:
             return "nothing reviewed"
-        whole = self.pages[PageState.REVIEWED] == sum(self.pages.values())
-        return "all reviewed" if whole else "partly reviewed"
+        if self.next_round is not None:
+            return "next round due"
+        wanted = sum(self.pages.values()) - self.pages.get(PageState.CLOSED, 0)
+        return "all reviewed" if self.pages[PageState.REVIEWED] == wanted else "partly reviewed"
+
+    @property
+    def next_round(self) -> str | None:
+        """The command that starts the next round, where labels that are not closed have pages left for it."""
+        return f"bulkqa job start {self.job}" if self.pages.get(PageState.WAITING) else None
 
 
 REPORT, TABLE, PAGE = "report/report.json", "report/report.csv", "report/report.html"
 """What is written under the job beside what became of its pages: its report in three forms."""
 
 _ENDS = ("Completed", "Failed", "Stopped")
+_NOT_ASKED = (PageState.WAITING, PageState.CLOSED)
 
 
 def conclude(event: Mapping[str, Any], store: Store) -> Conclusion | None:
@@ -75,7 +85,7 @@ def conclude(event: Mapping[str, Any], store: Store) -> Conclusion | None:
     output = _output(settings.job, end, store.blobs)
     if output is None:
         return None
-    ledger = _Ledger(output.said)
+    ledger = _Ledger(settings, output.said, store.blobs)
     examples = CellExamples(settings.bands)
     analysis = analyse_job(settings.job, store, enter=ledger.enter, see=examples.add)
     ledger.close()
@@ -151,16 +161,21 @@ class _Ledger:
     What is `said` of a page is taken out as the page is entered.
     """
 
-    def __init__(self, said: dict[str, Said]) -> None:
-        self.pages = dict.fromkeys(PageState, 0)
+    def __init__(self, settings: JobSettings, said: dict[str, Said], blobs: Blobs) -> None:
+        early = settings.stop_early is not None
+        self.pages = {state: 0 for state in PageState if early or state not in _NOT_ASKED}
         self.not_reviewed: list[dict[str, object]] = []
         self.labelled_without_votes: list[int] = []
         self.votes_without_label: list[int] = []
         self._said = said
+        self._skipped = never_asked(settings, blobs)
 
     def enter(self, page: PageRows) -> PageState:
         """Enter a page of the job; return its state."""
-        said = self._said.pop(page.key, MISSING)
+        said = self._said.pop(page.key, None)
+        if said is None:
+            skipped = self._skipped(page.key, page.label)
+            said = MISSING if skipped is None else Said(skipped)
         self._count(page.key, said, page.label)
         voted = any(row.voters for row in page.rows)
         if voted and said.state is not PageState.REVIEWED:
@@ -176,7 +191,7 @@ class _Ledger:
 
     def _count(self, key: str, said: Said, label: str | None) -> None:
         self.pages[said.state] += 1
-        if said.state is not PageState.REVIEWED:
+        if said.state is not PageState.REVIEWED and said.state not in _NOT_ASKED:
             known = {} if label is None else {"label": label}
             state = {"state": said.state.value, "reason": said.reason}
             self.not_reviewed.append({"page": _number(key), **known, **state})
@@ -198,6 +213,7 @@ def _pages_json(conclusion: Conclusion, output: Output, ledger: _Ledger) -> dict
         "labeling_jobs": attempts,
         "pages": sum(conclusion.pages.values()),
         **{state.value: number for state, number in conclusion.pages.items()},
+        **({} if conclusion.next_round is None else {"next_round": conclusion.next_round}),
         "labelled_without_votes": conclusion.labelled_without_votes,
         "votes_without_label": conclusion.votes_without_label,
         "not_reviewed": ledger.not_reviewed,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bulkqa.flow.votes import LabelRow, decided, row_of_job
 from bulkqa.jobs import Page, by_look_up, pages, settings_of
-from bulkqa.ports import Progress, Store
+from bulkqa.ports import LabelTable, Store
 
 
 class PageRows(NamedTuple):
@@ -36,8 +36,16 @@ def job_pages(
     its votes in place of the job's.
     """
     source = settings_of(job, store.blobs).source
-    for some in by_look_up(pages(job, store.blobs) if read is None else read):
-        found = store.table.get(
+    found = pages(job, store.blobs) if read is None else read
+    yield from page_rows(job, source, found, store.table, adjudications)
+
+
+def page_rows(
+    job: str, source: str | None, read: Iterable[Page], table: LabelTable, adjudications: Sequence[str] = ()
+) -> Iterator[PageRows]:
+    """Yield these pages of a job, whose source is given, with the votes on their items: see `job_pages`."""
+    for some in by_look_up(read):
+        found = table.get(
             [(item.image, item.label) for _, items in some for item in items if item.check is None]
         )
         for key, items in some:
@@ -58,28 +66,3 @@ def job_pages(
 def job_rows(job: str, store: Store) -> Iterator[LabelRow]:
     """Yield every item of a job with the votes it got there, in page order; known-answer items left out."""
     return chain.from_iterable(page.rows for page in job_pages(job, store))
-
-
-def progress(job: str, store: Store) -> dict[str, Progress]:
-    """Return how far a job's pages are, by label in code-point order.
-
-    The queue knows; where Ground Truth hands out the pages, the votes tell: a page has as many answers as
-    voters on it.
-    """
-    if store.queue is not None:
-        return store.queue.progress(job)
-    wanted = settings_of(job, store.blobs).reviewers
-    found: dict[str, Progress] = {}
-    for page in job_pages(job, store):
-        answers = min(len(page.voters), wanted)
-        done = answers == wanted
-        before = found.get(page.label, Progress(0, 0, 0, 0, 0, 0))
-        found[page.label] = Progress(
-            before.pages + 1,
-            before.done + done,
-            before.answers + answers,
-            before.wanted + wanted,
-            before.items + len(page.rows),
-            before.items_done + (len(page.rows) if done else 0),
-        )
-    return dict(sorted(found.items()))

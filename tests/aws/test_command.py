@@ -1,5 +1,6 @@
 """The command on AWS: the same jobs, in a stack's bucket and table."""
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -215,6 +216,47 @@ def test_pictures_can_be_copied(stack: str, store: Store, corpus: str, ministack
     for copy in copies:
         there, _, key = copy.removeprefix("s3://").partition("/")
         assert s3.get_object_tagging(Bucket=there, Key=key)["TagSet"] == []
+
+
+def test_of_a_sample_its_pictures_alone_are_copied(
+    stack: str, store: Store, ministack: Server, tmp_path: Path
+) -> None:
+    """With --sample a missing picture is rejected as ever, and what is not in the sample is not copied."""
+    s3 = ministack.client("s3")
+    bucket = new_name("pictures")
+    s3.create_bucket(Bucket=bucket)
+    for number in range(8):
+        s3.put_object(Bucket=bucket, Key=f"{number}.jpg", Body=b"x")
+    rows = [f"Dog,99,{number}.jpg\n" for number in range(9)]
+    (tmp_path / "corpus.csv").write_text("label,confidence,image\n" + "".join(rows))
+    of = ("corpus.csv", "--reviews-per-label", "3", "--format", "json", "-o", "plan.json")
+    assert bulkqa("plan", *of).code == 0
+    where = ["--job", "pets", "--images", f"s3://{bucket}", "--stack", stack, "--copy-images"]
+    run = bulkqa("launch", "corpus.csv", *where, "--sample", "plan.json", "--format", "json")
+    assert (run.code, run.json["items"], run.json["left_out"], run.json["rejected"]) == (0, 3, 5, 1)
+    shown = {store.blobs.key(row.key[0]) for row in store.table.rows()}
+    assert len(shown) == 3
+    assert set(store.blobs.keys("jobs/pets/images/")) == shown
+
+
+def test_a_page_holds_pictures_of_the_stack(
+    stack: str, store: Store, corpus: str, ministack: Server, tmp_path: Path
+) -> None:
+    """As html a report shows small pictures in S3 itself, and links those that it cannot read."""
+    s3 = ministack.client("s3")
+    bucket = new_name("pictures")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="a.jpg", Body=b"small")
+    s3.put_object(Bucket=bucket, Key="b.jpg", Body=b"x" * 210_000)
+    launched = bulkqa("launch", corpus, "--job", "pets", "--images", f"s3://{bucket}", "--stack", stack)
+    assert launched.code == 0, launched.err
+    steps.post_label(payload(store, "pets", {0: [True], 1: [True, True, False]}), store)
+    run = bulkqa("report", "pets", "--stack", stack, "--format", "html")
+    assert run.code == 0, run.err
+    assert f"data:image/jpeg;base64,{base64.b64encode(b'small').decode()}" in run.out
+    assert run.out.count("data:image/jpeg") == 1
+    for place in (f"{bucket}?prefix=b.jpg", f"{bucket}?prefix=c.jpg", "other?prefix=e.jpg"):
+        assert f"https://console.aws.amazon.com/s3/object/{place}" in run.out
 
 
 def test_pictures_of_this_machine_are_no_use_there(stack: str, corpus: str, tmp_path: Path) -> None:

@@ -19,9 +19,10 @@ from bulkqa.aws.ground_truth import CORS_RULE, SageMakerLabeling
 from bulkqa.aws.label_table import DynamoLabelTable
 from bulkqa.errors import BulkqaError, ConflictError, NotFoundError, SetupError
 from bulkqa.flow.answers import Decision
-from bulkqa.jobs import output_manifest_key
+from bulkqa.jobs import output_manifest_key, settings_of
 from bulkqa.ports import LabelingState, Store
 from bulkqa.shipped import shipped
+from bulkqa.steps.closing import Closing, close
 from tests.aws.faults import Raw
 from tests.aws.test_blobs import Answer, between, refused
 from tests.aws.test_command import TEMPLATE
@@ -465,6 +466,39 @@ def test_stop_then_start_asks_for_the_rest(blobs: S3Blobs, sagemaker: SageMaker)
     sagemaker.created["dogs--000-2"].end("Completed", labeled=1)
     assert "labelled" in job("start").out
     assert len(sagemaker.requests) == 2
+
+
+def test_a_job_whose_labels_close_early_goes_by_rounds(
+    blobs: S3Blobs, sagemaker: SageMaker, bucket: str, tmp_path: Path
+) -> None:
+    """Each start asks for the next round; status says that one is due; when all is closed, start says so."""
+    rows = [(f"s3://{bucket}/{number}.jpg", ("Cat", "Dog")[number % 2], 90) for number in range(40)]
+    (tmp_path / "early.csv").write_bytes(corpus_of(rows))
+    terms = ("--batch-size", "1", "--stop-early", "8", "--target", "0.9")
+    assert bulkqa("launch", "early.csv", "--job", "early", *terms).code == 0
+
+    def early(what: str, *arguments: str) -> Run:
+        team = ("--workteam", WORKTEAM) if what == "start" else ()
+        return bulkqa("job", what, "early", *team, *arguments)
+
+    run = early("start")
+    assert "Started labeling job early--000-1: 16 pages." in run.out
+    assert "0 of 2 labels are closed. Once this round has ended" in run.out
+    assert early("status", "--format", "json").json["next_round_due"] is False
+    sagemaker.created["early--000-1"].end("Completed", failed=16)
+    assert early("status", "--format", "json").json["next_round_due"] is True
+    assert "`bulkqa job start early` closes those that are settled" in early("status").out
+    settings = settings_of("early", blobs)
+    for label in ("Cat", "Dog"):
+        closing = Closing(label, "2026-01-01T00:00:00Z", 8, 8, 0, None, "cannot be met")
+        close(settings, closing, Store(blobs, None, None))  # type: ignore[arg-type]
+    run = early("start")
+    assert (run.code, "Every label is closed: there is nothing left to ask." in run.out) == (0, True)
+    document = early("start", "--format", "json").json
+    assert document["closed_labels"] == ["Cat", "Dog"]
+    assert [part["outcome"] for part in document["parts"]] == ["nothing-left"]
+    assert early("status", "--format", "json").json["next_round_due"] is False
+    assert len(sagemaker.requests) == 1
 
 
 def test_a_job_is_played_to_its_end(blobs: S3Blobs, sagemaker: SageMaker, ministack: Server) -> None:

@@ -126,6 +126,64 @@ def test_adding_again_keeps_what_is_done(queue: TaskQueue) -> None:
     assert queue.progress("dogs")["Dog"].done == 1
 
 
+def test_pages_of_a_closed_label_go_to_nobody(queue: TaskQueue) -> None:
+    """From then on the next page is of another label, whether a page is new, given back or half answered."""
+    queue.add([QueuedTask("j", number, "cat" if number < 3 else "dog", 10) for number in range(5)], 2)
+    queue.add([QueuedTask("k", 0, "cat", 10)], 2)
+    take(queue, "ana")
+    queue.complete("ana", "j", 0, {})
+    take(queue, "ben")
+    queue.give_back("ben", "j", 0)
+    assert queue.waiting("ana") == 5
+    queue.close("j", "cat")
+    queue.close("j", "cat")
+    queue.close("j", "no such label")
+    assert queue.waiting("ana") == 3
+    for worker in ("ana", "ben"):
+        for page in (("j", 3), ("j", 4), ("k", 0)):
+            assert take(queue, worker) == page
+            queue.complete(worker, *page, {})
+        assert take(queue, worker) is None
+
+
+def test_a_page_in_hand_is_kept_when_its_label_closes(queue: TaskQueue) -> None:
+    """Its worker comes back to it and may answer; nobody else gets it when the lease is over."""
+    queue.add(tasks(2), 1)
+    take(queue, "ana")
+    queue.close("dogs", "Dog")
+    assert take(queue, "ana") == ("dogs", 0)
+    assert take(queue, "ben", NOW + 2 * LEASE) is None
+    assert queue.waiting("ben") == 0
+    assert queue.holds("ana", "dogs", 0)
+    queue.complete("ana", "dogs", 0, {})
+    assert queue.completed("dogs") == {(0, "ana")}
+    assert take(queue, "ana") is None
+
+
+def test_progress_leaves_out_what_was_closed(queue: TaskQueue) -> None:
+    """Of a closed label those pages count that have all their answers, also those that come after."""
+    queue.add([*tasks(4), QueuedTask("dogs", 4, "Cat", 10)], 2)
+    for page, workers in ((0, "ab"), (1, "a")):
+        for worker in workers:
+            queue.complete(worker, "dogs", page, {})
+    assert queue.done("dogs", "Dog") == {0}
+    queue.close("dogs", "Dog")
+    assert queue.progress("dogs")["Dog"] == (1, 1, 2, 2, 10, 10)
+    assert queue.progress("dogs")["Cat"] == (1, 0, 0, 2, 10, 0)
+    queue.complete("b", "dogs", 1, {})
+    assert queue.progress("dogs")["Dog"] == (2, 2, 4, 4, 20, 20)
+    assert queue.done("dogs", "Dog") == {0, 1}
+    assert queue.done("dogs", "Cat") == queue.done("cats", "Dog") == set()
+
+
+def test_adding_again_keeps_closed_what_is(queue: TaskQueue) -> None:
+    """A page that is there already stays closed."""
+    queue.add(tasks(1), 1)
+    queue.close("dogs", "Dog")
+    queue.add(tasks(1), 1)
+    assert take(queue, "ana") is None
+
+
 def test_progress_is_told_by_label(queue: TaskQueue) -> None:
     """Pages, answers and items are summed by label, labels in code-point order."""
     queue.add([QueuedTask("j", 0, "b", 25), QueuedTask("j", 1, "b", 5), QueuedTask("j", 2, "B", 7)], 2)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.calibration import calibration_curve  # type: ignore[import-untyped]
-from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import roc_auc_score
 
 from bulkqa.flow import calibration as module
 from bulkqa.flow.calibration import Bin, Scores, auroc_interval, calibration, ece, in_words

@@ -298,18 +298,33 @@ def test_pages_and_hours() -> None:
     assert plan.hours == pytest.approx(210 / 3600)
 
 
+def test_known_answers_take_pages_and_time() -> None:
+    """At 0.25 a page of 4 has 3 items and a known answer: 9 items are 3 pages, 12 looks by each of 2."""
+    plan = a_plan({"Dog": [9, 0, 0, 0]}, batch_size=4, reviewers=2, seconds_per_page=8.0)
+    assert (plan.pages, plan.checks, plan.looks) == (3, 0, 18)
+    mixed = plan._replace(check_rate=0.25)
+    assert (mixed.pages, mixed.checks, mixed.looks) == (3, 3, 24)
+    assert mixed.hours == pytest.approx(24 * 2 / 3600)
+    # 12 items are one page more than without; the rows that cost write units stay the items'.
+    more = a_plan({"Dog": [12, 0, 0, 0]}, batch_size=4, check_rate=0.25)
+    assert (more.pages, more.checks) == (4, 4)
+    assert plan_json(more, SCHEMA)["costs"]["lines"][1]["number"] == 12 * 3  # type: ignore[index]
+
+
 # Kept as a file.
 
 
-@given(st.dictionaries(st.text(min_size=1), populations), st.integers(1, 9))
-def test_a_plan_is_read_as_it_was_written(of_label: dict[str, list[int]], reviewers: int) -> None:
+@given(st.dictionaries(st.text(min_size=1), populations), st.integers(1, 9), st.floats(0, 0.5))
+def test_a_plan_is_read_as_it_was_written(
+    of_label: dict[str, list[int]], reviewers: int, check_rate: float
+) -> None:
     """JSON keeps every number of the plan, and says what follows from them."""
     of_label = {label.encode("utf-8", "replace").decode(): bands for label, bands in of_label.items()}
-    plan = a_plan(of_label, reviewers=reviewers)
+    plan = a_plan(of_label, reviewers=reviewers, check_rate=check_rate)
     document = plan_json(plan, SCHEMA)
     assert read_plan(json.dumps(document), "plan.json", SCHEMA) == plan
     totals = {"population": plan.population, "taken": plan.taken, "left_out": plan.population - plan.taken}
-    assert document["totals"] == {**totals, "pages": plan.pages, "hours": plan.hours}
+    assert document["totals"] == {**totals, "checks": plan.checks, "pages": plan.pages, "hours": plan.hours}
     assert document["too_few"] == sorted(label for label, bands in of_label.items() if sum(bands) < 59)
 
 

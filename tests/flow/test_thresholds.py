@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +14,11 @@ from scipy.stats import binomtest  # type: ignore[import-untyped]
 
 from bulkqa.errors import InputError
 from bulkqa.flow.bands import PUBLISHED_BANDS, Bands
+from bulkqa.flow.plan import Sample
 from bulkqa.flow.thresholds import (
+    EXACT,
     MOST_REVIEWS,
+    SEQUENTIAL,
     Evidence,
     Promise,
     Reviews,
@@ -22,8 +26,10 @@ from bulkqa.flow.thresholds import (
     as_json,
     as_table,
     cost_thresholds,
+    further_reviews,
     promised_thresholds,
     read_ratio,
+    settled,
     weigh,
 )
 from bulkqa.flow.votes import LabelRow
@@ -459,6 +465,219 @@ def test_a_sample_in_other_bands_is_refused() -> None:
     strata = {"Dog": [[80, 82.5, 1000, 5], [82.5, 100, 100, 90]]}
     with pytest.raises(InputError, match=r"begins at 82\.5"):
         promised_thresholds(weigh(rows("Dog", 97, 90)), samples=strata)
+
+
+# Looked at again and again.
+
+
+def looked_at(
+    found: Iterable[LabelRow], bands: Bands = PUBLISHED_BANDS, samples: Sample | None = None
+) -> Promise | None:
+    """Return what is settled of the one label."""
+    return settled(weigh(found, bands), "Dog", 0.95, 0.95, samples)
+
+
+def test_the_lowest_start_settles_a_label() -> None:
+    """All right: the bet against 0.95 has to win 100, which it does at 117, at every start alike."""
+    assert looked_at(rows("Dog", 99.5, 116)) is None
+    found = looked_at(rows("Dog", 99.5, 117))
+    assert found is not None
+    assert (found.threshold, found.supported, found.reviewed) == (80, True, 117)
+    # At 80 all five parts have come together: (0.05 * 39 / 156) ** (1 / 117).
+    assert found.lower_bound == pytest.approx(0.0125 ** (1 / 117))
+
+
+def test_looking_again_and_again_asks_for_more_than_looking_once() -> None:
+    """What the exact test passes is not yet enough for the sequential one."""
+    evidence = weigh(rows("Dog", 99.5, 100))
+    (once,), (again,) = promised_thresholds(evidence), promised_thresholds(evidence, test=SEQUENTIAL)
+    assert (once.threshold, again.threshold) == (80, None)
+    assert again.more_reviews_needed is not None
+    assert 10 < again.more_reviews_needed < 100
+
+
+def test_a_target_that_cannot_be_met_settles_a_label() -> None:
+    """Each start has to be shown to be below the target; as long as the strictest is not, it is open."""
+    below = rows("Dog", 82, 100, 100)
+    assert looked_at([*below, *rows("Dog", 99.5, 0, 1)]) is None  # 1 / 2 over 0.05 is less than 20
+    found = looked_at([*below, *rows("Dog", 99.5, 0, 2)])  # 1 / 3 over 0.05 ** 2 is more
+    assert found is not None
+    assert (found.threshold, found.accepts_nothing, found.reviewed, found.confirmed) == (None, True, 202, 100)
+    assert found.at_most == pytest.approx(1 - (0.05 / 3) ** 0.5)
+
+
+def test_a_threshold_settles_a_label_once_nothing_below_it_can_pass() -> None:
+    """With a threshold from 83 on, reviews go on until 80 is shown to be below the target."""
+    above = rows("Dog", 97, 400)
+    assert promised([*above, *rows("Dog", 82, 20, 20)]).threshold == 83
+    assert looked_at([*above, *rows("Dog", 82, 20, 20)]) is None
+    found = looked_at([*above, *rows("Dog", 82, 70, 70)])
+    assert found is not None
+    assert (found.threshold, found.reviewed) == (83, 400)
+
+
+def test_an_uneven_sample_is_settled_band_by_band() -> None:
+    """After the highest band the next one: its passing goes on, its failing ends it."""
+    strata = {"Dog": [[80, 90, 1000, 300], [90, 100, 100, 100]]}
+    high, bands = rows("Dog", 97, 100), (80, 90, 100)
+    assert looked_at([*high, *rows("Dog", 85, 10)], bands, strata) is None
+    both = looked_at([*high, *rows("Dog", 85, 100)], bands, strata)
+    assert both is not None
+    assert both.threshold == 80
+    one = looked_at([*high, *rows("Dog", 85, 10, 10)], bands, strata)
+    assert one is not None
+    assert one.threshold == 90
+
+
+def test_the_order_of_pages_decides_what_is_tested_together() -> None:
+    """Pages come shuffled, so bands that were reviewed at different rates by chance stay together."""
+    found = rows("Dog", 97, 600) + rows("Dog", 82, 12, 0, 588)
+    (exact,) = promised_thresholds(weigh(found))
+    (again,) = promised_thresholds(weigh(found), test=SEQUENTIAL)
+    assert (exact.threshold, again.threshold) == (85, 80)
+
+
+def test_an_item_counts_once_it_has_its_votes() -> None:
+    """One of two votes says nothing yet: it looks right until the second one comes."""
+    evidence = Evidence(votes=2)
+    for confirms, disconfirms, cannot_judges in ((1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 0, 1), (0, 0, 2)):
+        evidence.count(LabelRow(("a.jpg", "Dog"), 99.5, confirms, disconfirms, cannot_judges))
+    assert evidence.labels["Dog"].between(0, len(evidence.cuts)) == (2, 3, 2)
+
+
+@given(labels())
+def test_what_is_settled_is_what_is_promised(found: list[LabelRow]) -> None:
+    """A settled label has the promise that all labels get, and asks for no more reviews."""
+    evidence = weigh(found)
+    for promise in promised_thresholds(evidence, test=SEQUENTIAL):
+        done = settled(evidence, promise.label)
+        assert done in (None, promise)
+        if promise.threshold == 80 or promise.accepts_nothing:
+            assert done == promise
+        if done is None:
+            assert further_reviews(evidence, promise.label) > 0
+            assert promise.threshold is not None or promise.more_reviews_needed is not None
+
+
+@pytest.mark.parametrize(("right", "wrong"), [(117, 1), (118, 2), (117, 30)])
+def test_the_images_asked_for_settle_it(right: int, wrong: int) -> None:
+    """With as many more that turn out so, or somewhat better, a label is settled."""
+    evidence = weigh(rows("Dog", 99.5, right, wrong))
+    more = further_reviews(evidence, "Dog")
+    assert 0 < more < MOST_REVIEWS
+    share = right / (right + wrong)
+    turned_out = round(more * (share + (0.01 if wrong < 10 else -0.01)))
+    assert looked_at(rows("Dog", 99.5, right + turned_out, wrong + more - turned_out)) is not None
+
+
+def test_images_are_asked_for_as_they_come() -> None:
+    """Where a label hangs on its few items at the top, many of all have to be looked at."""
+    evidence = weigh(rows("Dog", 82, 100, 100) + rows("Dog", 99.5, 1, 1))
+    (promise,) = promised_thresholds(evidence, test=SEQUENTIAL)
+    assert promise.between == (99, 100)
+    assert promise.more_reviews_needed is not None
+    assert further_reviews(evidence, "Dog") == pytest.approx(promise.more_reviews_needed * 203 / 3, abs=1)
+
+
+@pytest.mark.slow
+def test_few_labels_are_promised_falsely_though_looked_at_after_every_page() -> None:
+    """Just below the target everywhere, of 200 labels at most 10 close with a threshold, in 40 looks each."""
+    false = 0
+    for n in range(200):
+        evidence, found = Evidence(), sampled("Dog", lambda c: 0.9499, 1000, 2000 + n)
+        done = None
+        while found and done is None:
+            for row in found[:25]:
+                evidence.count(row)
+            del found[:25]
+            done = settled(evidence, "Dog")
+        false += done is not None and done.threshold is not None
+    assert false <= 10
+
+
+# Over all labels together.
+
+
+def together(**right: int) -> dict[str, Promise]:
+    """Return the joint promises of labels of which so many are right, and none wrong, all at 99.5."""
+    found = [row for label, number in right.items() for row in rows(label, 99.5, number)]
+    return {one.label: one for one in promised_thresholds(weigh(found), jointly=True)}
+
+
+def test_labels_share_the_error() -> None:
+    """Two labels: a start has 0.025 / 5, which 0.95 ** 103 = 0.00508 is above and 0.95 ** 104 is not."""
+    assert [one.threshold for one in together(Cat=103, Dog=103).values()] == [None, None]
+    assert [one.threshold for one in together(Cat=104, Dog=20).values()] == [80, None]
+
+
+def test_a_label_that_is_through_hands_its_error_on() -> None:
+    """Then 90 are enough for the other, as they would be alone: its lowest start has 0.005 + 0.025."""
+    found = together(Cat=104, Dog=90)
+    assert [one.threshold for one in found.values()] == [80, 80]
+    assert found["Cat"].lower_bound == pytest.approx(0.025 ** (1 / 104))
+    assert found["Dog"].lower_bound == pytest.approx(0.03 ** (1 / 90))
+    assert together(Cat=104, Dog=89)["Dog"].threshold is None  # which it would not have alone
+
+
+def test_error_is_handed_on_again_and_again() -> None:
+    """Of three labels the second needs the first, and the third both."""
+    thresholds = [one.threshold for one in together(A=112, B=95, C=90).values()]
+    assert thresholds == [80, 80, 80]
+    # 0.95 ** 95 = 0.0077 is above 0.05 / 15: without A neither of the others is through.
+    assert [one.threshold for one in together(A=111, B=95, C=90).values()] == [None] * 3
+
+
+def test_labels_without_an_item_to_test_have_no_part() -> None:
+    """A label below the bands, or of a relabelling, leaves the others what they have."""
+    other = [row._replace(source="relabel:dogs") for row in rows("Elk", 99, 9)]
+    found = promised_thresholds(weigh(rows("Dog", 99.5, 90) + rows("Cat", 12, 9) + other), jointly=True)
+    assert [one.threshold for one in found] == [None, 80, None]
+
+
+def test_joint_targets_that_cannot_be_met_share_the_error_too() -> None:
+    """What is enough to give up a label by itself is not among a hundred of them."""
+    bad = rows("Dog", 99.5, 18, 4)
+    others = [row for number in range(99) for row in rows(f"{number}", 99.5, 1)]
+    assert promised_thresholds(weigh(bad + others))[-1].accepts_nothing
+    assert not promised_thresholds(weigh(bad + others), jointly=True)[-1].accepts_nothing
+
+
+@given(st.lists(labels(), min_size=1, max_size=4), st.sampled_from([0.5, 0.8, 0.95]), st.booleans())
+def test_a_joint_promise_is_never_lower(
+    found: list[list[LabelRow]], assurance: float, sequential: bool
+) -> None:
+    """A threshold for all labels together is as high as a label's own, or higher; of one label, the same."""
+    of_labels = [
+        row._replace(key=(row.key[0], f"{number}")) for number, some in enumerate(found) for row in some
+    ]
+    evidence, test = weigh(of_labels), SEQUENTIAL if sequential else EXACT
+    alone = promised_thresholds(evidence, 0.9, assurance, test=test)
+    joint = promised_thresholds(evidence, 0.9, assurance, test=test, jointly=True)
+    for one, all_of_them in zip(alone, joint, strict=True):
+        assert all_of_them.threshold is None or (one.threshold or 101) <= all_of_them.threshold
+        assert one.accepts_nothing or not all_of_them.accepts_nothing
+    if len(alone) == 1:
+        assert alone == joint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("good", [0, 19])
+def test_few_reports_have_a_false_joint_promise(good: int) -> None:
+    """Of 20 labels some are good and the others just below the target: at most 5 of 100 reports err."""
+    source = np.random.default_rng(good)
+    evidence = Evidence()
+    false = given = 0
+    for _ in range(100):
+        for number in range(20):
+            items = source.multinomial(600, [1 / len(evidence.cuts)] * len(evidence.cuts))
+            right = source.binomial(items, 0.99 if number < good else 0.95)
+            zeros = [0] * len(evidence.cuts)
+            evidence.labels[f"{number:02d}"] = Reviews(right.tolist(), (items - right).tolist(), zeros)
+        promised = [one.threshold is not None for one in promised_thresholds(evidence, jointly=True)]
+        given += sum(promised[:good])
+        false += any(promised[good:])
+    assert false <= 5
+    assert given >= 0.98 * 100 * good
 
 
 # Results.

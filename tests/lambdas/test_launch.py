@@ -202,6 +202,22 @@ def test_pictures_are_copied_where_asked(cloud: Cloud) -> None:
         assert cloud.s3.get_object_tagging(Bucket=BUCKET, Key=copy)["TagSet"] == []
 
 
+def test_of_a_sample_its_pictures_alone_are_copied(cloud: Cloud) -> None:
+    """With copy_images and a plan, one that is missing is replaced, and the others stay where they are."""
+    for number in range(1, 7):
+        cloud.put(f"dogs/{number:02d}.jpg", png((number, 0, 0)))
+    data = upload(cloud, DOGS)
+    lines = plan_labels({"Dog": [7, 0]}, (80, 90, 100), 0.95, 0.95, 3)
+    digest = hashlib.sha256(data).hexdigest()
+    plan = Plan("corpus.csv", digest, 0.95, 0.95, (80, 90, 100), 80, 25, 1, 37.5, 0, 0, lines)
+    cloud.put("uploads/plan.json", json.dumps(plan_json(plan, 1)).encode())
+    reply = launch(cloud, sample=f"{HERE}/uploads/plan.json", copy_images=True)
+    assert (reply["items"], reply["left_out"], reply["rejected"]) == (3, 3, 1)
+    copies = {key for key in cloud.files() if key.startswith("jobs/dogs/images/")}
+    assert images(cloud) == {f"{HERE}/{copy}" for copy in copies}
+    assert launch(cloud, sample=f"{HERE}/uploads/plan.json", copy_images=True) == reply | {"again": True}
+
+
 def test_a_picture_that_is_not_there_cannot_be_copied(cloud: Cloud) -> None:
     """With copy_images a missing picture is a rejected row with its line; the others are launched."""
     cloud.put("dogs/00.jpg", png((0, 0, 0)))

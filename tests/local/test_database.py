@@ -6,12 +6,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from bulkqa.errors import BulkqaError, InputError
-from bulkqa.local.database import Database
+from bulkqa.local.database import _SCHEMAS, Database
+from bulkqa.local.task_queue import LocalTaskQueue
 
 
 @pytest.fixture
@@ -54,6 +56,26 @@ def test_what_is_acknowledged_is_seen_by_every_reader(database: Database) -> Non
         for n in range(20):
             insert(database, n)
             assert pool.submit(numbers, database).result() == list(range(n + 1))
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Its pages are there, and their labels can be closed."""
+    with closing(sqlite3.connect(tmp_path / "old.sqlite")) as old:
+        old.executescript(
+            f"""{_SCHEMAS[0]} PRAGMA user_version = 1;
+            INSERT INTO job VALUES (1, 'dogs');
+            INSERT INTO task VALUES (1, 0, 'Dog', 25, 1, 1), (1, 1, 'Dog', 25, 1, 0);"""
+        )
+    for _ in range(2):
+        database = Database(tmp_path / "old.sqlite")
+        queue = LocalTaskQueue(database)
+        assert queue.progress("dogs")["Dog"][:2] == (2, 1)
+        assert queue.done("dogs", "Dog") == {0}
+        database.close()
+    database = Database(tmp_path / "old.sqlite")
+    LocalTaskQueue(database).close("dogs", "Dog")
+    assert LocalTaskQueue(database).progress("dogs")["Dog"][:2] == (1, 1)
+    database.close()
 
 
 def test_it_is_kept_with_full_synchronisation(database: Database) -> None:

@@ -1,6 +1,8 @@
 """The portal: sign in, the next page, its answer, and what it refuses."""
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -8,11 +10,15 @@ import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
 
+from bulkqa.jobs import settings_of
 from bulkqa.local.pictures import picture
 from bulkqa.portal.app import Portal, create_app
 from bulkqa.ports import Store
+from bulkqa.settings import StopEarly
+from bulkqa.steps import answer_page
+from bulkqa.steps.closing import Closer, closings
 from tests.portal.conftest import ORIGIN, Clock
-from tests.support import rows_by_key
+from tests.support import corpus_of, launch, local_store, rows_by_key
 
 WRONG = {"item-000": {"Confirmed": False, "CannotJudge": False}}
 RIGHT = {f"item-{place:03d}": {"Confirmed": True, "CannotJudge": False} for place in range(1, 25)}
@@ -176,6 +182,56 @@ class TestReview:
         assert "Nothing for you at this moment" in ana.get("/").text
         clock.now += portal.lease_seconds + 1
         assert 'src="/task/dogs/1"' in ana.get("/").text
+
+
+class TestClosingEarly:
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[Store]:
+        """A job of two labels, 200 pictures each, whose labels close early; and one that has them all."""
+        with local_store(tmp_path / "home") as store:
+            for job, early in (("dogs", StopEarly(reviews=50)), ("cats", None)):
+                rows = [(f"{label}{n}.png", label, 99.5) for label in ("Cat", "Dog") for n in range(200)]
+                launch(store, corpus_of(rows), job=job, bands=(80, 100), stop_early=early)
+            yield store
+
+    def test_a_label_is_closed_by_the_answer_that_settles_it(self, ana: TestClient, store: Store) -> None:
+        """The next page is of the next label; the pages left are those that are asked for still."""
+        assert "of 16 pages" in ana.get("/").text
+        for number in range(2):
+            ana.get("/")
+            assert post(ana, f"/task/dogs/{number}/answer", ANSWER).status_code == 200
+        assert "2 of 10 pages" in ana.get("/").text
+        assert 'src="/task/dogs/8"' in ana.get("/").text
+        (closing,) = closings(settings_of("dogs", store.blobs), store.blobs).values()
+        assert (closing.label, closing.images) == ("Cat", 50)
+
+    def test_a_page_in_hand_is_taken_after_its_label_closed(
+        self, ana: TestClient, portal: Portal, store: Store
+    ) -> None:
+        """Whoever was at work on it comes back to it, and the answer counts."""
+        ana.get("/")
+        ben = portal.signatures.worker_id("ben")
+        closer = Closer(store)
+        for _ in range(2):
+            task = portal.queue.take(ben, portal.now(), 60)
+            assert task is not None
+            answer_page("dogs", task.number, ben, ANSWER["answer"], store, "2026-01-01T00:00:00Z")
+            closer.look(settings_of("dogs", store.blobs), task.number, task.label, "2026-01-01T00:00:00Z")
+        assert "Cat" in closings(settings_of("dogs", store.blobs), store.blobs)
+        assert 'src="/task/dogs/0"' in ana.get("/").text
+        assert post(ana, "/task/dogs/0/answer", ANSWER).json()["counted"] == 25
+        assert 'src="/task/dogs/8"' in ana.get("/").text
+
+    def test_other_jobs_are_not_looked_at(
+        self, ana: TestClient, portal: Portal, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of a job without it no label is looked at, and every page is asked for."""
+        portal.queue.close("dogs", "Cat")
+        portal.queue.close("dogs", "Dog")
+        monkeypatch.setattr(Closer, "look", None)
+        for number in range(3):
+            assert f'src="/task/cats/{number}"' in ana.get("/").text
+            assert post(ana, f"/task/cats/{number}/answer", ANSWER).status_code == 200
 
 
 class TestRefusals:
