@@ -6,6 +6,7 @@
     output      where results go
     planning    plan
     launching   launch
+    corpora     label
     reviewing   demo, serve, status
     sources     what a report or an export is made of
     results     report, replay
@@ -13,6 +14,8 @@
     exporting   export
     rounds      relabel, adjudicate
     labeling    job start, job status, job stop
+    confusing   confusion-matrix
+    evaluating  metrics
     checking    doctor
 
 Results go to standard output, everything else to standard error.
@@ -25,7 +28,10 @@ from typing import NoReturn
 from bulkqa import console
 from bulkqa.cli import (  # noqa: F401  each adds its commands
     checking,
+    confusing,
+    corpora,
     deciding,
+    evaluating,
     exporting,
     labeling,
     launching,
