@@ -5,13 +5,15 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import aws, launch, portal, report, thresholds
+from benchmarks import aws, confusion, curves, launch, portal, report, thresholds
 
 ALL = {
     "launch": launch.run,
     "report": report.run,
     "portal": portal.run,
     "aws": aws.run,
+    "confusion": confusion.run,
+    "curves": curves.run,
     "thresholds": thresholds.run,
 }
 

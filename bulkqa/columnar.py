@@ -4,6 +4,7 @@ For Parquet and for what DynamoDB exports; needs the extra `analysis`. What a ro
 used, is `table_file`'s business: a file with anything that is not plainly right is left to it.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -132,4 +133,6 @@ def _rows(
 
 
 def _list(paths: Sequence[Path]) -> str:
-    return f"[{', '.join(quoted(str(path)) for path in paths)}]"
+    """Return the files as SQL names them; what would be a pattern stands for itself."""
+    names = (re.sub(r"([*?[])", r"[\1]", str(path)) for path in paths)
+    return f"[{', '.join(map(quoted, names))}]"

@@ -205,6 +205,17 @@ def test_the_command_says_the_same_with_and_without_duckdb(
     assert [line["bands"] for line in brief["labels"]] == [line["bands"] for line in whole["labels"]]
 
 
+def test_a_name_is_no_pattern(tmp_path: Path) -> None:
+    """A file whose name has a star in it is read alone, not with its neighbours."""
+    row = {"s3_image_url": "a.jpg", "label": "Dog", "confidence": 90.0}
+    for name in ("a*.parquet", "ab.parquet", "[x].parquet"):
+        as_parquet([row], tmp_path / name)
+    for name in ("a*.parquet", "[x].parquet"):
+        found = alike([tmp_path / name], [80])
+        assert found is not None
+        assert [number for _, number in found] == [1]
+
+
 def test_a_folder_is_the_export_whose_files_it_has(tmp_path: Path) -> None:
     """The rows of all data files of a DynamoDB export count, an empty one among them; a bad row is named."""
     data = tmp_path / "AWSDynamoDB/0123/data"

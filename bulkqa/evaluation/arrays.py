@@ -24,6 +24,32 @@ _BINS = 1 << 21
 """Scores of four decimals are counted where they lie, if they span no more steps than these."""
 
 
+def labels(values: object) -> Any:
+    """Return a column of whole numbers, truth values, or strings as numpy has them; None for another.
+
+    >>> import numpy
+    >>> labels(numpy.array([True])).dtype.name, labels(["cat"])
+    ('bool', None)
+    """
+    numpy = _numpy() if hasattr(values, "__array__") else None
+    return None if numpy is None else _array(numpy, values, "biuU")
+
+
+def are(values: Any, label: str) -> Any:
+    """Return which of a column's labels are called so.
+
+    >>> import numpy
+    >>> are(numpy.array([1, 10]), "1").tolist(), are(numpy.array([1, 10]), "01").tolist()
+    ([True, False], [False, False])
+    """
+    if values.dtype.kind == "U":
+        return values == label
+    if values.dtype.kind == "b":
+        return values == (label == "True") if label in ("True", "False") else values != values
+    number = int(label) if label.removeprefix("-").isdecimal() else None
+    return values == number if str(number) == label else values != values
+
+
 def tally(ground_truth: object, predicted: object, weights: object) -> Tally | None:
     """Count the pairs of arrays of whole numbers, or of strings as numpy has them, as `confusion.tally` does.
 
@@ -32,9 +58,7 @@ def tally(ground_truth: object, predicted: object, weights: object) -> Tally | N
     {('0', '1'): 1, ('1', '1'): 1}
     """
     numpy = _numpy()
-    if numpy is None or not (hasattr(ground_truth, "__array__") and hasattr(predicted, "__array__")):
-        return None
-    truths, guesses = _array(numpy, ground_truth, "biuU"), _array(numpy, predicted, "biuU")
+    truths, guesses = labels(ground_truth), labels(predicted)
     heavy = None if weights is None else _weights(numpy, weights)
     if truths is None or guesses is None or (weights is not None and heavy is None):
         return None
@@ -196,7 +220,7 @@ def _counted(numpy: Any, scores: Any, flags: Any) -> Curves | None:
     first = round(low * _DECIMALS)
     places = round(high * _DECIMALS) - first + 1
     counts = numpy.zeros(2 * places, dtype=numpy.int64)
-    for part in _parts(len(scores)):
+    for part in _parts(len(scores), max(_CHUNK, len(counts))):
         steps = numpy.rint(scores[part] * _DECIMALS)
         if not numpy.array_equal(steps / _DECIMALS, scores[part]):
             return None
@@ -306,6 +330,6 @@ def _alike(*arrays: Any) -> bool:
     return len({array.shape for array in arrays if array is not None}) == 1
 
 
-def _parts(length: int) -> Iterator[slice]:
-    for start in range(0, length, _CHUNK):
-        yield slice(start, min(start + _CHUNK, length))
+def _parts(length: int, size: int = _CHUNK) -> Iterator[slice]:
+    for start in range(0, length, size):
+        yield slice(start, min(start + size, length))

@@ -12,9 +12,10 @@ from itertools import compress
 from typing import Any, NamedTuple
 
 from bulkqa.errors import InputError, NotFoundError
+from bulkqa.evaluation import arrays
 from bulkqa.evaluation.confusion import ConfusionMatrix, Pair, Tally, of_pairs, tally
 from bulkqa.evaluation.curves import Curves, curves
-from bulkqa.evaluation.inputs import names, numbers, weight_column
+from bulkqa.evaluation.inputs import kept, names, numbers
 from bulkqa.flow.statistics import Interval, wilson
 
 
@@ -211,8 +212,9 @@ def evaluate(
     """
     truths: Iterable[object] = ground_truth
     if scores is not None:
-        truths = names(ground_truth, "ground_truth")
-        weights = None if weights is None else weight_column(weights)
+        array = arrays.labels(ground_truth)
+        truths = names(ground_truth, "ground_truth") if array is None else array
+        weights = None if weights is None else kept(weights)
     by_class = _by_class(scores, positive)
     if top_k is not None and not isinstance(scores, Mapping):
         raise InputError("top_k needs the scores of all classes, a column for each by its label")
@@ -298,10 +300,7 @@ def _by_class(
         return {}
     if isinstance(scores, Mapping):
         # Read here once, for they may be read more than once.
-        return {
-            str(label): column if hasattr(column, "__len__") else list(column)
-            for label, column in scores.items()
-        }
+        return {str(label): kept(column) for label, column in scores.items()}
     if positive is None:
         raise InputError("one column of scores needs `positive`, the class whose scores they are")
     return {str(positive): scores}
@@ -310,8 +309,9 @@ def _by_class(
 def _curves_of(
     label: str, truths: Iterable[object], scores: Iterable[float], weights: Iterable[float] | None
 ) -> Curves:
+    are = [truth == label for truth in truths] if isinstance(truths, list) else arrays.are(truths, label)
     try:
-        return curves(scores, [truth == label for truth in truths], weights)
+        return curves(scores, are, weights)
     except InputError as error:
         raise InputError(f"the class {label!r}: {error}") from None
 
@@ -339,7 +339,7 @@ def _top_k(
             hits.append(before < k)
     if weights is None:
         return TopK(k, _share(sum(hits), len(hits)))
-    return TopK(k, _share(sum(compress(weights, hits)), sum(weights)))
+    return TopK(k, _share(float(sum(compress(weights, hits))), float(sum(weights))))
 
 
 def _evaluation(

@@ -182,6 +182,23 @@ def test_a_long_list_is_counted_as_an_array() -> None:
     assert long.average_precision == short.average_precision
 
 
+@pytest.mark.parametrize("decimals", [4, 12])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_items_are_counted_part_by_part(decimals: int, is_weighted: bool) -> None:
+    """More items than are worked on at once: none is lost or counted twice where two parts meet."""
+    source = np.random.default_rng(5)
+    scores = source.random(300_000).round(decimals)
+    positives = source.random(300_000) < scores
+    weights = source.integers(1, 4, 300_000) if is_weighted else None
+    found = curves(scores, positives, weights)
+    assert found.roc_auc == pytest.approx(
+        of_sklearn.roc_auc_score(positives, scores, sample_weight=weights), abs=1e-9
+    )
+    assert found.average_precision == pytest.approx(
+        of_sklearn.average_precision_score(positives, scores, sample_weight=weights), abs=1e-9
+    )
+
+
 def test_millions_of_items_do_not_overflow() -> None:
     """Products of counts go beyond 32 bits: the area of a tied ranking is a half, exactly."""
     number = 600_000

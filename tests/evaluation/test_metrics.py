@@ -230,6 +230,17 @@ def test_columns_of_any_kind_say_the_same() -> None:
     assert by_class.of("a") == expected.of("a")
 
 
+@pytest.mark.parametrize("kind", [int, bool, str, np.int8, object])
+@pytest.mark.parametrize("label", ["1", "0", "01", "-1", "True", "False", "x", str(2**70)])
+def test_arrays_have_the_curves_of_their_values(kind: type, label: str) -> None:
+    """Which class an array's values are of goes by their names, as in a list."""
+    array: Any = np.array([1, 0, 1, 0]).astype(kind)
+    scores = {label: [0.9, 0.6, 0.4, 0.1]}
+    found = evaluate(array, array, scores=scores, top_k=1)
+    expected = evaluate(array.tolist(), array.tolist(), scores=scores, top_k=1)
+    assert (found.of(label), found.top_k) == (expected.of(label), expected.top_k)
+
+
 def test_numbered_classes_are_called_as_they_print() -> None:
     """The positive class, and those with scores, may be given as the numbers that the columns hold."""
     found = evaluate([1, 0, 1], [1, 1, 0], scores=[0.9, 0.6, 0.4], positive=1)
