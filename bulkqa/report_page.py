@@ -16,7 +16,18 @@ from urllib.parse import quote
 import jinja2
 
 from bulkqa.errors import BulkqaError
-from bulkqa.report_words import WIDE, Document, count, interval, is_wide, number, percent, signed, summary
+from bulkqa.report_words import (
+    WIDE,
+    Document,
+    count,
+    interval,
+    is_wide,
+    number,
+    percent,
+    signed,
+    summary,
+    unknowns,
+)
 from bulkqa.shipped import shipped
 
 EACH = 200 * 1024
@@ -29,12 +40,19 @@ CURVES, MORE_CURVES = 12, 108
 AT_SIGHT = 20
 """Pairs of labels whose pictures are shown, and rows of a long table that stand open."""
 
+ROOMY, DRAWN = 12, 120
+"""Labels up to which a confusion matrix is drawn with all its numbers, and printed; and drawn at all."""
+
 _STEPS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 """Where the colours of the table change."""
 
+_FOUND = (0.5, 0.9)
+_MISTAKEN = (0.02, 0.1, 0.3)
+"""Where the colours of the confusion matrix change: on its diagonal, and beside it."""
+
 _SECTIONS = (
     *("agreement", "reviewers", "checks", "calibration"),
-    *("conflicts", "reconciliation", "thresholds", "examples"),
+    *("conflicts", "confusion", "reconciliation", "thresholds", "examples"),
 )
 """What a document may lack."""
 
@@ -105,6 +123,7 @@ def render_report(document: Document, pictures: Pictures, source: str | None = N
     """
     document = {**dict.fromkeys(_SECTIONS), **document}
     bands = document["bands"]
+    firsts = _firsts(document["confusion"], pictures)
     cells = _cells(document["examples"] or (), bands, pictures)
     names = [_band_name(band, bands[-1]) for band in bands]
     lines = [_line(line, place, names, cells) for place, line in enumerate(document["labels"])]
@@ -129,6 +148,7 @@ def render_report(document: Document, pictures: Pictures, source: str | None = N
             shown=sum(shown),
             examples=len(shown),
             conflicts=_conflicts(document["conflicts"], pictures),
+            confusion=_confusion(document["confusion"], firsts, pictures),
             each=EACH // 1024,
             in_all=IN_ALL // 1024**2,
             steps=[f"{100 * bound:g}" for bound in _STEPS],
@@ -336,3 +356,86 @@ def _conflicts(conflicts: Document | None, pictures: Pictures) -> dict[str, Any]
         ]
 
     return dict(conflicts, twice=pairs("twice"), confusions=pairs("confusions"))
+
+
+# The confusion matrix.
+
+
+class Cell(NamedTuple):
+    """A cell of the confusion matrix: its classes, and what it says; empty where there is nothing to say."""
+
+    kind: str
+    share: str
+    items: str
+    bounds: str
+
+
+def _firsts(confusion: Document | None, pictures: Pictures) -> list[Picture]:
+    """Return the first picture of each of the pairs that are most confused."""
+    pairs = [] if confusion is None else confusion["most_confused"][:AT_SIGHT]
+    return [pictures(pair["examples"][0]) for pair in pairs]
+
+
+def _confusion(
+    confusion: Document | None, firsts: Sequence[Picture], pictures: Pictures
+) -> dict[str, Any] | None:
+    """Return the confusion matrix; pictures are shown of those pairs whose first ones are given."""
+    if confusion is None:
+        return None
+    places = _drawn(confusion)
+    roomy = len(places) <= ROOMY
+    labels, shares = confusion["labels"], confusion["matrix"]
+    recalls = {
+        label: (shares[place][place], confusion["bounds"][place][place]) for place, label in enumerate(labels)
+    }
+    totals = [sum(column) for column in zip(*confusion["counts"], strict=True)]
+    return dict(
+        confusion,
+        says=unknowns(confusion),
+        roomy=roomy,
+        names=[labels[place] for place in places],
+        rows=[(labels[row], [_share(confusion, row, column, roomy) for column in places]) for row in places],
+        totals=[number(round(totals[place], 1)) for place in places],
+        left_out=len(labels) - len(places),
+        unknown=[(one, *recalls[one["label"]]) for one in confusion["unknown"]],
+        pairs=[
+            dict(
+                one,
+                images=round(one["items"], 1),
+                examples=[
+                    *zip(one["examples"], firsts[place : place + 1], strict=False),
+                    *(
+                        (image, (pictures if place < len(firsts) else linked)(image))
+                        for image in one["examples"][place < len(firsts) :]
+                    ),
+                ],
+            )
+            for place, one in enumerate(confusion["most_confused"])
+        ],
+        found=[f"{100 * bound:g}" for bound in _FOUND],
+        mistaken=[f"{100 * bound:g}" for bound in _MISTAKEN],
+    )
+
+
+def _drawn(confusion: Document) -> list[int]:
+    """Return the places of the labels that are drawn: where there are too many, those in most mistakes."""
+    counts = confusion["counts"]
+    columns = [sum(column) for column in zip(*counts, strict=True)]
+    mistakes = [sum(row) + columns[place] - 2 * row[place] for place, row in enumerate(counts)]
+    return sorted(sorted(range(len(counts)), key=lambda place: -mistakes[place])[:DRAWN])
+
+
+def _share(confusion: Document, row: int, column: int, roomy: bool) -> Cell:
+    """Return a cell; one without items says what it could be at most only where there is room for it."""
+    share, bounds = confusion["matrix"][row][column], confusion["bounds"][row][column]
+    items = confusion["counts"][row][column]
+    between = "" if bounds is None or bounds[0] == bounds[1] else interval(bounds)
+    own = "own " if row == column else ""
+    if not items:
+        shown = "–" if share is None else "0"
+        return Cell(f"{own}none", shown, "", between if roomy or own else "")
+    if own:
+        step = 4 + sum(share >= bound for bound in _FOUND)
+    else:
+        step = 3 - sum(share >= bound for bound in _MISTAKEN)
+    return Cell(f"{own}h{step}", percent(share), number(round(items, 1)), between)

@@ -141,6 +141,12 @@ def _right(document: Document) -> Iterator[str]:
             f"least often: {worst['label']}, {percent(worst['correct'])} ({interval(worst['interval'])})"
             f"{'' if apart else ': too close to tell apart'}."
         )
+    if (confusion := document.get("confusion")) and (pairs := confusion["most_confused"]):
+        first = pairs[0]
+        yield (
+            f"Mistaken most often: {first['ground_truth']} for {first['predicted']}, "
+            f"{count(round(first['items'], 1), 'item')}."
+        )
     if (thresholds := document["thresholds"]) and (entries := thresholds["thresholds"]):
         held = [one for one in entries if one["supported"] and not one["accepts_nothing"]]
         some = ", ".join(f"{one['label']} from {number(one['threshold'])}" for one in held[:5])
@@ -178,3 +184,30 @@ def _uncertain(document: Document) -> Iterator[str]:
             yield f"For {count(len(missing), 'label')} no threshold can be promised yet; see what is missing."
     if totals["correct"] is not None and document["checks"] is None:
         yield "What the reviewers overlooked is not known: there were no known-answer items."
+
+
+def unknowns(confusion: Document) -> list[str]:
+    """Return what a job's confusion matrix holds, and what it does not know.
+
+    >>> unknown = [{"label": "Dog", "rejected": 2, "split": 1}]
+    >>> unknowns({"reviewed": 9, "unreviewed": 0, "weighted": False, "unknown": unknown})[0]
+    'Of 9 reviewed items 6 have a true label.'
+    """
+    rejected, split = (sum(one[key] for one in confusion["unknown"]) for key in ("rejected", "split"))
+    reviewed, unreviewed = confusion["reviewed"], confusion["unreviewed"]
+    left = rejected + split
+    found = [f"Of {count(reviewed, 'reviewed item')} {number(reviewed - left)} have a true label."]
+    if left:
+        found.append(
+            f"{count(left, 'other stands', 'others stand')} in no cell: {number(rejected)} rejected, not "
+            f"found to be anything else yet (bulkqa relabel), and {number(split)} split (bulkqa adjudicate). "
+            "Whatever they are, each share stays within its range."
+        )
+    if unreviewed:
+        found.append(f"{count(unreviewed, 'more item is', 'more items are')} not reviewed.")
+    if confusion["weighted"]:
+        found.append(
+            "Labels or bands were reviewed at different rates, so an item counts as many as it stands for, "
+            "and the numbers of items are estimates."
+        )
+    return found

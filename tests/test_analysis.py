@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from bulkqa import steps
 from bulkqa.errors import InputError, NotFoundError
 from bulkqa.flow.report import tabulate
+from bulkqa.flow.rounds import Proposals
 from bulkqa.flow.statistics import rogan_gladen, wilson
 from bulkqa.flow.thresholds import promised_thresholds, weigh
 from bulkqa.flow.votes import LabelRow
 from bulkqa.jobs import batch_key, job_key, page_items, settings_of
 from bulkqa.ports import Store
 from bulkqa.steps.analysis import Analysis, Fate, analyse_job, analyse_rows
+from bulkqa.steps.confusion import confusion_after_rounds
 from bulkqa.steps.document import as_csv, as_json
 from tests.support import CREATED, corpus_of, launch, local_store, quiet
 from tests.test_cli import bulkqa
@@ -263,12 +265,16 @@ def test_the_document_is_as_described(store: Store) -> None:
         wrong = {checks[0]} | ({first} if page % 4 == 0 else set())
         answer(store, page, "ana", {*wrong, checks[2]}, seconds=30 + page)
         answer(store, page, "ben", {*wrong, *([second] if page == 5 else [])}, [third] if page == 9 else ())
+    with Proposals([b'{"Dog": "Wolf"}'], "p.json") as proposals:
+        steps.relabel("dogs", "r1", store, proposals=proposals, created_at=CREATED, notice=quiet)
+    answer(store, 0, "ana", images(store, 0, "r1")[:1], job="r1")
     cats = corpus_of([(f"{number}.jpg", label, 90) for number in range(40) for label in ("Cat", "Wolf")])
     launch(store, cats, job="cats", batch_size=40)
     for page in range(2):
         answer(store, page, "ana", job="cats")
     rows = [*steps.job_rows("dogs", store), *steps.job_rows("cats", store)]
-    ours = json.loads(json.dumps(as_json(analyse_job("dogs", store))))
+    confusion = confusion_after_rounds("dogs", store)
+    ours = json.loads(json.dumps(as_json(analyse_job("dogs", store), confusion=confusion)))
     ours["conflicts"] = document_of(rows)["conflicts"]
     example = re.search(r"```json\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
     assert example is not None

@@ -15,7 +15,13 @@ from bulkqa.flow.rounds import Final, How, Proposals
 from bulkqa.flow.votes import LabelRow, Outcome
 from bulkqa.ports import Store
 from bulkqa.settings import JobSettings
-from bulkqa.steps.confusion import EXAMPLES, JobConfusion, confusion_of, job_confusion
+from bulkqa.steps.confusion import (
+    EXAMPLES,
+    JobConfusion,
+    confusion_after_rounds,
+    confusion_of,
+    job_confusion,
+)
 from tests.support import CREATED, corpus_of, launch, local_store, quiet
 from tests.test_cli import bulkqa
 from tests.test_rounds import NO, UNSURE, YES, answer
@@ -284,6 +290,63 @@ def test_a_round_itself_has_no_matrix(store: Store) -> None:
         job_confusion("r1", store)
     with pytest.raises(NotFoundError, match="no job 'cats'"):
         job_confusion("cats", store)
+
+
+def test_only_a_relabelled_job_has_a_matrix_in_its_report(store: Store) -> None:
+    """Not before a relabelling, nor after an adjudication alone, and never a round itself."""
+    assert confusion_after_rounds("dogs", store) is None
+    steps.adjudicate("dogs", "second", store, created_at=CREATED, notice=quiet)
+    assert confusion_after_rounds("dogs", store) is None
+    relabelled(store)
+    assert confusion_after_rounds("dogs", store) == job_confusion("dogs", store)
+    assert confusion_after_rounds("r1", store) is confusion_after_rounds("second", store) is None
+    with pytest.raises(NotFoundError, match="no job 'cats'"):
+        confusion_after_rounds("cats", store)
+
+
+def test_a_relabelling_after_an_adjudication_counts(store: Store) -> None:
+    """What an adjudication rejected may be relabelled as a round of that; it is the job's matrix still."""
+    steps.adjudicate("dogs", "second", store, created_at=CREATED, notice=quiet)
+    answer(store, "second", "eve", lambda key: NO)
+    with Proposals([b'{"Dog": "Wolf"}'], "p.json") as proposals:
+        steps.relabel("second", "r2", store, proposals=proposals, created_at=CREATED, notice=quiet)
+    answer(store, "r2", "eve", lambda key: YES)
+    found = confusion_after_rounds("dogs", store)
+    assert found is not None
+    assert found.matrix.counts == ((2, 1), (0, 3))
+
+
+def test_the_report_has_what_the_command_prints(store: Store) -> None:
+    """The JSON report has the matrix of the command, and the pairs with their images; no round, no key."""
+    before = bulkqa("report", "dogs", "--format", "json").json
+    assert "confusion" not in before
+    relabelled(store)
+    after = bulkqa("report", "dogs", "--format", "json").json
+    matrix = bulkqa("confusion-matrix", "dogs", "--format", "json").json
+    confusion = after.pop("confusion")
+    assert after == before
+    pairs = confusion.pop("most_confused")
+    pairs[0]["examples"].sort()  # page order is drawn by chance
+    assert pairs == [
+        {
+            "predicted": "Dog",
+            "ground_truth": "Wolf",
+            "items": 2,
+            "share": 0.4,
+            "examples": ["d0.jpg", "d1.jpg"],
+        }
+    ]
+    assert {"schema": 1, **confusion} == matrix
+    assert "confusion" not in bulkqa("report", "r1", "--format", "json").json
+
+
+def test_the_page_of_a_relabelled_job_shows_the_matrix(store: Store) -> None:
+    """`report --format html` has the section where there is a relabelling, and no word of it else."""
+    assert 'id="confusion"' not in bulkqa("report", "dogs", "--format", "html").out
+    relabelled(store)
+    page = bulkqa("report", "dogs", "--format", "html").out
+    assert page.count('id="confusion"') == 1
+    assert "Mistaken most often: Wolf for Dog, 2 items." in page
 
 
 def test_the_command_tells_what_is_unknown(store: Store) -> None:

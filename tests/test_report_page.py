@@ -20,11 +20,14 @@ from bulkqa.errors import InputError, NotFoundError
 from bulkqa.flow.bands import Bands
 from bulkqa.flow.examples import CellExamples
 from bulkqa.flow.report import tabulate
-from bulkqa.flow.votes import LabelRow
+from bulkqa.flow.rounds import Final, How
+from bulkqa.flow.votes import LabelRow, Outcome
 from bulkqa.local.pictures import find_in
-from bulkqa.report_page import Embedded, Picture, linked, policy, render_report
+from bulkqa.report_page import DRAWN, ROOMY, Embedded, Picture, linked, policy, render_report
 from bulkqa.report_words import interval, number, percent, signed
+from bulkqa.settings import JobSettings
 from bulkqa.steps.analysis import analyse_rows
+from bulkqa.steps.confusion import confusion_of
 from bulkqa.steps.document import as_json
 from tests.support import corpus_of, launch, local_store, png
 from tests.test_cli import bulkqa
@@ -221,6 +224,8 @@ def written(value: Any, key: str = "") -> Iterator[str]:
             yield from written(part, name)
     elif key in ODD and value is not None:
         yield ODD[key](value)
+    elif key == "bounds":
+        yield from (interval(cell) for row in value for cell in row)
     elif key.endswith("interval") and value is not None:
         yield interval(value)
     elif isinstance(value, list) and key != "band":
@@ -323,6 +328,124 @@ def test_the_same_document_gives_the_same_page() -> None:
     """Nothing on the page depends on time or chance."""
     rows = [row(f"{n}", f"L{n % 3}", 60 + n % 40, n % 7 > 0, n % 5 > 0) for n in range(60)]
     assert render_report(document_of(rows), linked) == render_report(document_of(rows[::-1]), linked)
+
+
+# The confusion matrix.
+
+
+def confused(rows: Mapping[LabelRow, str | None]) -> dict[str, Any]:
+    """The document of a job of these rows, whose rejected items are the labels that are given."""
+    finals = [
+        (row, Final(row.key[1], How.CONFIRMED))
+        if row.outcome is Outcome.CONFIRMED
+        else (row, Final(None, How.UNRESOLVED) if truth is None else Final(truth, How.RELABELLED))
+        for row, truth in rows.items()
+    ]
+    found = confusion_of(finals, JobSettings(job="pets", corpus_name="pets.csv"))
+    examples = CellExamples(BANDS)
+    analysis = analyse_rows(rows, BANDS, see=examples.add)
+    return as_json(analysis, confusion=found) | {"examples": examples.as_json(), "job": "pets"}
+
+
+def pets() -> dict[LabelRow, str | None]:
+    """The example of the reference, counted by hand there."""
+    found: dict[LabelRow, str | None] = {}
+    for label, right, truths, split in (
+        ("Dog", 8, ["Wolf", "Wolf", None], 1),
+        ("Wolf", 4, ["Dog", None, None], 0),
+    ):
+        found |= {row(f"{label}{n}.png", label, 90.0, True): None for n in range(right)}
+        found |= {row(f"no{label}{n}.png", label, 90.0, False): truth for n, truth in enumerate(truths)}
+        found |= {row(f"split{label}{n}.png", label, 90.0, True, False): None for n in range(split)}
+    return found
+
+
+def of_many(labels: int) -> dict[LabelRow, str | None]:
+    """Items of many labels, of each two right ones and one that is the next label; the last two are right."""
+    found: dict[LabelRow, str | None] = {}
+    for n in range(labels):
+        found |= {row(f"{n}-{k}.png", f"L{n:03d}", 90.0, True): None for k in range(2)}
+        if n < labels - 2:
+            found[row(f"{n}-2.png", f"L{n:03d}", 90.0, False)] = f"L{n + 1:03d}"
+    return found
+
+
+def test_the_matrix_by_hand() -> None:
+    """Shares of the column, items and ranges as in the reference; below it the pairs and what is unknown."""
+    page = Page(render_report(confused(pets()), linked))
+    lines = [[" ".join(cell.split()) for cell in line] for line in page.tables["confusion"]]
+    assert lines == [
+        ["is → predicted ↓", "Dog", "Wolf"],
+        ["Dog", "88.9% 8 72.7–90.0%", "33.3% 2 33.3–50.0%"],
+        ["Wolf", "11.1% 1 10.0–27.3%", "66.7% 4 50.0–66.7%"],
+        ["Items known", "9", "6"],
+        ["Is", "Predicted as", "Items", "Share", "Some of them"],
+        ["Wolf", "Dog", "2", "33.3%", "noDog0.pngnoDog1.png"],
+        ["Dog", "Wolf", "1", "11.1%", "noWolf0.png"],
+        ["Predicted as", "Rejected", "Split", "Found", "At least and at most"],
+        ["Dog", "1", "1", "88.9%", "72.7–90.0%"],
+        ["Wolf", "2", "0", "66.7%", "50.0–66.7%"],
+    ]
+    assert "Of 19 reviewed items 15 have a true label." in page.text
+    assert "4 others stand in no cell: 3 rejected" in page.text
+
+
+def test_without_doubt_there_is_no_range() -> None:
+    """Where every reviewed item has a true label no cell has a range, and nothing is still unknown."""
+    known = {row: truth for row, truth in pets().items() if truth or row.outcome is Outcome.CONFIRMED}
+    page = Page(render_report(confused(known), linked))
+    assert page.tables["confusion"][1][1].split() == ["88.9%", "8"]
+    assert "Still unknown" not in page.text
+    assert "Mistaken most often: Wolf for Dog, 2 items." in page.text
+
+
+def test_a_job_without_rounds_has_no_matrix() -> None:
+    """Neither section nor link to it."""
+    page = page_of([row("a", "Dog", 90.0, False)])
+    assert "confusion" not in page.attributes("id")
+    assert "#confusion" not in page.attributes("href")
+
+
+@pytest.mark.parametrize(("labels", "drawn"), [(ROOMY, ROOMY), (100, 100), (DRAWN + 2, DRAWN)])
+def test_matrices_of_many_labels(labels: int, drawn: int) -> None:
+    """Up to a number all labels are drawn, in their order; of more those without a mistake are left out."""
+    page = Page(render_report(confused(of_many(labels)), linked))
+    head, *lines = page.tables["confusion"][: drawn + 1]
+    assert head[1:] == [line[0] for line in lines] == [f"L{n:03d}" for n in range(drawn)]
+    assert {len(line) for line in lines} == {drawn + 1}
+    assert lines[0][1].split() == ["100%", "2"]
+    assert lines[0][2].split() == ["33.3%", "1"]
+    assert lines[1][1].split() == ["0"]
+    crowded = [one for one in page.attributes("class") if "crowded" in one.split()]
+    assert len(crowded) == (2 if labels > ROOMY else 0)
+    assert ("2 labels in fewer mistakes are not drawn" in page.text) == (labels > drawn)
+
+
+def test_each_confused_pair_shows_a_picture_before_any_cell(tmp_path: Path) -> None:
+    """Where there is not room for all, what is mistaken most often is seen; the other examples come last."""
+    rows = pets()
+    files = Files(tmp_path, {one.key[0]: 10 for one in rows})
+    render_report(confused(rows), Embedded(files))
+    assert files.asked[:2] == ["noDog0.png", "noWolf0.png"]
+    assert files.asked[-1] == "noDog1.png"
+
+
+@given(st.lists(texts, min_size=1, max_size=4, unique=True), st.booleans())
+def test_no_label_of_the_matrix_becomes_more_than_text(labels: list[str], known: bool) -> None:
+    """Whatever labels are called, the matrix has them as they are, and our elements and attributes alone."""
+    rows: dict[LabelRow, str | None] = {}
+    for place, label in enumerate(labels):
+        rows[row(f"{place}.png", label, 90.0, True)] = None
+        other = labels[place - 1]
+        rows[row(f"no{place}.png", label, 90.0, False)] = other if known and other != label else None
+    page = Page(render_report(confused(rows), linked))
+    head, *lines = page.tables["confusion"][: len(labels) + 1]
+    assert head[1:] == [line[0] for line in lines] == sorted(labels)
+    for tag, values in page.elements:
+        assert not [name for name in values if name.startswith("on") or name == "style"]
+        assert tag != "img"
+    ids = page.attributes("id")
+    assert len(ids) == len(set(ids))
 
 
 class Files:

@@ -5,6 +5,7 @@ import mimetypes
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -17,7 +18,7 @@ from bulkqa import SCHEMA, console
 from bulkqa.cli.app import app
 from bulkqa.cli.options import ReportFormat
 from bulkqa.cli.output import write, write_csv, write_json, written
-from bulkqa.cli.places import local_copy
+from bulkqa.cli.places import local_copy, pictures_to_embed
 from bulkqa.errors import InputError
 from bulkqa.evaluation import lookout, rekognition
 from bulkqa.evaluation.masks import MaskFolder, PixelTally, find_file
@@ -335,16 +336,22 @@ def _page(read: _Read, results: _Results, cards: "Cards", name: str, folders: Se
     )
 
 
-def _finder(folders: Iterable[Path]) -> Callable[[str], tuple[Path, str] | None]:
-    """Return what finds the file and media type of a picture in folders of this machine."""
+def _finder(folders: Iterable[Path]) -> Callable[[str], tuple[Path | bytes, str] | None]:
+    """Return what finds a picture and its media type: in folders of this machine, else where it is in S3."""
+    from bulkqa.report_page import EACH, IN_ALL
 
-    def find(reference: str) -> tuple[Path, str] | None:
+    @cache
+    def in_s3() -> Callable[[str], tuple[Path | bytes, str] | None]:
+        return pictures_to_embed(None, True, EACH, IN_ALL)
+
+    def find(reference: str) -> tuple[Path | bytes, str] | None:
         media_type = mimetypes.guess_type(reference)[0] or ""
         if not media_type.startswith("image/"):
             return None
         found = (find_file(folder, reference) for folder in folders)
-        path = next(filter(None, found), None)
-        return None if path is None else (path.resolve(), media_type)
+        if (path := next(filter(None, found), None)) is not None:
+            return path.resolve(), media_type
+        return in_s3()(reference) if reference.startswith("s3://") else None
 
     return find
 

@@ -30,6 +30,7 @@ from bulkqa.flow.report import as_table as table_rows
 from bulkqa.flow.thresholds import ASSURANCE, TARGET, Evidence, promised_thresholds
 from bulkqa.flow.thresholds import as_json as thresholds_json
 from bulkqa.ports import Notice, Store
+from bulkqa.steps.confusion import confusion_after_rounds
 from bulkqa.steps.document import as_csv, as_json
 
 
@@ -65,7 +66,7 @@ def report(
             raise InputError("--brief is for a file's rows, as table, json or csv, without --final")
         _report_in_brief(Path(source), wanted or PUBLISHED_BANDS, published, format, output)
         return
-    image_root, on_aws = None, False
+    image_root, on_aws, confusion = None, False, None
     if is_file(source):
         if final:
             raise InputError(f"{source}: --final needs a job: a file does not say which jobs adjudicate it")
@@ -79,6 +80,8 @@ def report(
             examples = CellExamples(wanted or settings.bands)
             see = examples.add if format is ReportFormat.html else None
             analysis = steps.analyse_job(source, store, wanted, final=final, see=see)
+            if format in (ReportFormat.html, ReportFormat.json):
+                confusion = confusion_after_rounds(source, store)
     if format is ReportFormat.table:
         with written(output) as file:
             console.print_report(analysis.report, analysis.job or source, file, published)
@@ -87,11 +90,11 @@ def report(
         # The template engine, only where it draws.
         from bulkqa.report_page import EACH, IN_ALL, Embedded, render_report
 
-        document = as_json(analysis, published) | {"examples": examples.as_json()}
+        document = as_json(analysis, published, confusion) | {"examples": examples.as_json()}
         pictures = Embedded(pictures_to_embed(image_root, on_aws, EACH, IN_ALL))
         write([render_report(document, pictures, Path(source).name)], output)
     elif format is ReportFormat.json:
-        write_json(as_json(analysis, published), output)
+        write_json(as_json(analysis, published, confusion), output)
     else:
         write(as_csv(analysis, published), output)
 

@@ -32,6 +32,7 @@ from bulkqa.rendering import render_page, render_worker_page
 from bulkqa.report_page import Picture, linked, policy, render_report
 from bulkqa.settings import JobSettings, timestamp
 from bulkqa.steps.closing import Closer
+from bulkqa.steps.confusion import confusion_after_rounds
 from bulkqa.steps.document import as_json
 from bulkqa.wire import MAX_TASK_INPUT
 
@@ -295,12 +296,14 @@ class _Pages:
         examples = CellExamples(self._settings(job).bands)
         with self._one_report:  # each reads the whole job: reviewers come first
             analysis = steps.analyse_job(job, self._portal.store, see=examples.add)
+            confusion = confusion_after_rounds(job, self._portal.store)
 
         def picture(reference: str) -> Picture:
             address = self._address(job, reference) if reference.startswith("local://") else None
             return Picture(address, address) if address else linked(reference)
 
-        page = render_report(as_json(analysis) | {"examples": examples.as_json()}, picture)
+        document = as_json(analysis, confusion=confusion) | {"examples": examples.as_json()}
+        page = render_report(document, picture)
         headers = {"Content-Security-Policy": f"{policy()}; frame-ancestors 'none'"}
         return HTMLResponse(page, headers=headers)
 

@@ -13,9 +13,9 @@ from bulkqa.errors import InputError
 from bulkqa.flow.bands import band_of
 from bulkqa.flow.plan import Sample
 from bulkqa.flow.rounds import Final
-from bulkqa.flow.votes import LabelRow, Outcome
-from bulkqa.jobs import settings_of
-from bulkqa.ports import Store
+from bulkqa.flow.votes import RELABEL, LabelRow, Outcome
+from bulkqa.jobs import all_jobs, settings_of
+from bulkqa.ports import Blobs, Store
 from bulkqa.settings import JobSettings
 from bulkqa.steps.rounds import final_labels
 
@@ -96,6 +96,30 @@ def job_confusion(job: str, store: Store) -> JobConfusion:
         )
     with final_labels(job, store) as finals:
         return confusion_of(finals, settings)
+
+
+def confusion_after_rounds(job: str, store: Store) -> JobConfusion | None:
+    """Return the confusion matrix of a job that a relabelling round follows; None for every other job.
+
+    Without such a round little is known beside the diagonal; a round itself has no matrix. Whether there is
+    one, the settings of all jobs tell, which are read one by one.
+    """
+    if settings_of(job, store.blobs).source is not None or not _is_relabelled(job, store.blobs):
+        return None
+    return job_confusion(job, store)
+
+
+def _is_relabelled(job: str, blobs: Blobs) -> bool:
+    """Say whether a relabelling follows a job, or a round of it."""
+    sources = {one.job: one.source for one in all_jobs(blobs) if one.source is not None}
+    found, new = {job}, {job}
+    while new:
+        after = {name for name, source in sources.items() if source.partition(":")[2] in new}
+        if any(sources[name].startswith(RELABEL) for name in after):
+            return True
+        new = after - found
+        found |= new
+    return False
 
 
 def confusion_of(finals: Iterable[tuple[LabelRow, Final]], settings: JobSettings) -> JobConfusion:

@@ -7,7 +7,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bulkqa import SCHEMA
 from bulkqa.flow import agreement, calibration, report
@@ -20,11 +20,20 @@ from bulkqa.flow.statistics import Corrected, Interval
 from bulkqa.flow.thresholds import as_json as thresholds_json
 from bulkqa.steps.analysis import Analysis, Work
 
+if TYPE_CHECKING:
+    from bulkqa.steps.confusion import JobConfusion  # which needs launching
 
-def as_json(analysis: Analysis, published: bool = False) -> dict[str, Any]:
+PAIRS = 100
+"""Pairs of labels at most that are listed as confused, those with most items."""
+
+
+def as_json(
+    analysis: Analysis, published: bool = False, confusion: "JobConfusion | None" = None
+) -> dict[str, Any]:
     """Return the document that `bulkqa report --format json` prints.
 
     `published` follows the conventions of the blog that printed the first such tables, in the table alone.
+    Where there is a `confusion` matrix of the job, the document has one more key.
     """
     document: dict[str, Any] = report.as_json(analysis.report, analysis.job, SCHEMA, published)
     pairs = document["bands"]
@@ -55,6 +64,7 @@ def as_json(analysis: Analysis, published: bool = False) -> dict[str, Any]:
             **{fate.value: number for fate, number in analysis.fates.items()},
         },
         "thresholds": thresholds_json(analysis.thresholds, analysis.rule),
+        **({} if confusion is None else {"confusion": _confusion_json(confusion)}),
     }
 
 
@@ -147,6 +157,23 @@ def _conflicts_json(found: Conflicts) -> dict[str, object]:
             }
             for pair in found.confusions
         ],
+    }
+
+
+def _confusion_json(found: "JobConfusion") -> dict[str, object]:
+    document = found.as_json(SCHEMA)
+    del document["schema"]
+    return document | {
+        "most_confused": [
+            {
+                "predicted": pair.predicted,
+                "ground_truth": pair.ground_truth,
+                "items": pair.images,
+                "share": pair.share,
+                "examples": list(found.examples[pair.predicted, pair.ground_truth]),
+            }
+            for pair in found.matrix.most_confused(PAIRS)
+        ]
     }
 
 

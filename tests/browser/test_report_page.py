@@ -10,7 +10,16 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from bulkqa.flow.votes import LabelRow
 from bulkqa.report_page import Embedded, linked, render_report
 from tests.support import colour_of, png
-from tests.test_report_page import HOSTILE, document_of, numbered, reference, row
+from tests.test_report_page import (
+    HOSTILE,
+    confused,
+    document_of,
+    numbered,
+    of_many,
+    pets,
+    reference,
+    row,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -75,9 +84,9 @@ def show(browser: Any, report: Path) -> Iterator[Open]:
     assert faults == []
 
 
-def violations(page: Any) -> list[tuple[str, str]]:
-    """What axe finds on the page."""
-    return [(one["id"], one["nodes"][0]["html"]) for one in Axe().run(page).response["violations"]]
+def violations(page: Any, part: str | None = None) -> list[tuple[str, str]]:
+    """What axe finds on the page, or in a part of it."""
+    return [(one["id"], one["nodes"][0]["html"]) for one in Axe().run(page, part).response["violations"]]
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(SIZES[0], "light"), (SIZES[-1], "dark")], ids=str)
@@ -162,3 +171,62 @@ def test_it_prints(show: Open) -> None:
     assert page.locator("#c0-3 img").first.is_visible()
     assert page.locator("#c1-3").is_hidden()
     assert page.pdf().startswith(b"%PDF")
+
+
+@pytest.fixture(scope="module")
+def matrices(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Pages with a confusion matrix of two labels, of twenty and of a hundred."""
+    folder = tmp_path_factory.mktemp("matrices")
+    found = {2: confused(pets()), 20: confused(of_many(20)), 100: confused(of_many(100))}
+    for labels, document in found.items():
+        (folder / f"{labels}.html").write_text(render_report(document, linked), "utf-8")
+    return {labels: folder / f"{labels}.html" for labels in found}
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(SIZES[0], "light"), (SIZES[-1], "dark")], ids=str)
+def test_everybody_can_read_a_matrix(
+    show: Open, matrices: dict[int, Path], size: tuple[int, int], scheme: str
+) -> None:
+    """Axe finds nothing, in all colours that cells have, and the page itself does not scroll sideways."""
+    for labels in (2, 20):
+        page = show(*size, file=matrices[labels], color_scheme=scheme)
+        colour = "(cells) => cells.forEach((cell, n) => cell.className = `h${6 - n % 7}`)"
+        page.locator(".matrix tbody tr:nth-child(2) td").evaluate_all(colour)
+        assert violations(page, "#confusion") == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_a_hundred_labels_scroll_under_their_headings(
+    show: Open, matrices: dict[int, Path], size: tuple[int, int]
+) -> None:
+    """Wherever one is in the matrix, the labels of row and column are in sight."""
+    page = show(*size, file=matrices[100])
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    box = page.locator("#confusion .crowded.scroll")
+    box.scroll_into_view_if_needed()
+    cell = page.locator(".matrix tbody tr").nth(50).locator("td").nth(51)
+    cell.evaluate("one => one.scrollIntoView({block: 'center', inline: 'center'})")
+    assert cell.inner_text().split() == ["33.3%", "1"]
+    at, frame = cell.bounding_box(), box.bounding_box()
+    column = page.locator(".matrix thead th").nth(52).bounding_box()
+    line = page.locator(".matrix tbody tr").nth(50).locator("th").bounding_box()
+    assert abs(column["x"] - at["x"]) < 2
+    assert abs(line["y"] - at["y"]) < 2
+    assert abs(column["y"] - frame["y"]) < 4
+    assert abs(line["x"] - frame["x"]) < 4
+    assert column["y"] + column["height"] <= at["y"]
+    assert line["x"] + line["width"] <= at["x"]
+
+
+def test_a_matrix_that_fits_is_printed(show: Open, matrices: dict[int, Path]) -> None:
+    """On paper a small one stands whole; a large one is left out with a word, and nothing else is shrunk."""
+    page = show(file=matrices[2])
+    page.emulate_media(media="print")
+    assert page.locator(".matrix").is_visible()
+    assert page.locator(".on-paper").count() == 0
+    page = show(794, 1123, file=matrices[100])
+    page.emulate_media(media="print")
+    assert page.locator(".matrix").is_hidden()
+    assert page.locator(".on-paper").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 794

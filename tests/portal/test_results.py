@@ -7,10 +7,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from bulkqa import steps
+from bulkqa.flow.rounds import Proposals
 from bulkqa.portal.app import Portal, create_app
 from bulkqa.ports import Store
 from bulkqa.report_page import policy
 from tests.portal.conftest import ORIGIN, Clock
+from tests.support import CREATED, quiet
 from tests.test_report_page import Page
 
 
@@ -43,6 +45,20 @@ def test_the_link_opens_the_jobs_and_their_reports(owner: TestClient, store: Sto
     assert {owner.get(address).status_code for address in pictures} == {200}
     assert response.headers["content-security-policy"] == f"{policy()}; frame-ancestors 'none'"
     assert response.headers["cache-control"] == "no-store"
+
+
+def test_the_matrix_of_a_relabelled_job(owner: TestClient, store: Store) -> None:
+    """Once a relabelling round follows a job, its page shows what was mistaken, with signed pictures."""
+    wrong = {f"item-{place:03d}": {"Confirmed": place > 0} for place in range(25)}
+    steps.answer_page("dogs", 0, "ana", wrong, store, "2026-01-02T04:00:00Z")
+    assert "#confusion" not in Page(owner.get("/results/dogs").text).attributes("href")
+    with Proposals([b'{"Dog": "Wolf"}'], "p.json") as proposals:
+        steps.relabel("dogs", "r1", store, proposals=proposals, created_at=CREATED, notice=quiet)
+    steps.answer_page("r1", 0, "ana", {"item-000": {"Confirmed": True}}, store, "2026-01-02T05:00:00Z")
+    page = Page(owner.get("/results/dogs").text)
+    assert page.tables["confusion"][1][2].split() == ["100%", "1"]
+    assert len(page.attributes("src")) == 13
+    assert {owner.get(address).status_code for address in page.attributes("src")} == {200}
 
 
 def test_the_cookie_of_the_results_is_strict(visitor: TestClient, portal: Portal) -> None:
