@@ -27,7 +27,7 @@ check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m 'not slow and not browser and not aws' --numprocesses 2 \
-		--hypothesis-profile few $(ARGS)
+		$(patsubst %,--ignore tests/%,aws browser e2e lambdas) --hypothesis-profile few $(ARGS)
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -5,7 +5,7 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import aws, confusion, curves, launch, portal, report, thresholds
+from benchmarks import aws, confusion, curves, gate, launch, portal, report, thresholds
 
 ALL = {
     "launch": launch.run,
@@ -14,6 +14,7 @@ ALL = {
     "aws": aws.run,
     "confusion": confusion.run,
     "curves": curves.run,
+    "gate": gate.run,
     "thresholds": thresholds.run,
 }
 

@@ -2,6 +2,7 @@
 
 job.json                  what the job is; written first
 corpus.*  rejected.csv    as received; the rows that could not be used
+gate.txt                  what the report has to pass, as received
 checks.*                  the known answers that are mixed in: as received, or as earlier jobs gave them
 custom-labeling-inputs/   the batches, one file a page
 answers/                  every answer ever given

@@ -21,7 +21,7 @@ class LaunchRequest:
     """A corpus (`s3://...`), whether its pictures are to be copied, and the job to make of it.
 
     `sample` is a plan (`s3://...`) that says which part of the corpus is launched, `checks` a file of known
-    answers (`s3://...`).
+    answers (`s3://...`), `gate` what the job's report has to pass (`s3://...`).
     """
 
     corpus: str
@@ -29,6 +29,7 @@ class LaunchRequest:
     settings: JobSettings
     sample: str | None = None
     checks: str | None = None
+    gate: str | None = None
 
 
 def read_launch_request(properties: Mapping[str, Any], stage: Environment) -> LaunchRequest:
@@ -61,9 +62,8 @@ def read_launch_request(properties: Mapping[str, Any], stage: Environment) -> La
         host=_text(known, "host", None) or "ground-truth",
         stop_early=_stop_early(known),
     )
-    request = LaunchRequest(
-        corpus, _truth(known, "copy_images", False), settings, _text(known, "sample", None), checks
-    )
+    copy_images, sample = _truth(known, "copy_images", False), _text(known, "sample", None)
+    request = LaunchRequest(corpus, copy_images, settings, sample, checks, _text(known, "gate", None))
     if known:
         raise InputError(f"a launch knows nothing of {', '.join(sorted(known))}")
     return request

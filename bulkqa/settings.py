@@ -33,6 +33,14 @@ class StopEarly:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredGate:
+    """The gate that a job's report has to pass: under which key it lies, and the digest of its bytes."""
+
+    key: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class JobSettings:
     """What a job is: two launches with equal settings are the same job.
 
@@ -44,7 +52,7 @@ class JobSettings:
     [low, high, population, taken], how many of its items this job has; None where it has them all.
     `check_rate` is the share of known-answer items among a page's pictures; `checks_sha256` stands for the
     file they come from, as `corpus_sha256` does, or for what earlier jobs gave. `stop_early` is None where
-    every page is reviewed.
+    every page is reviewed, `gate` where nothing is asked of the report.
     """
 
     job: str
@@ -62,7 +70,7 @@ class JobSettings:
     image_root: str | None = None
     guideline: str | None = None
     examples: dict[str, list[str]] | None = None
-    gate: str | None = None
+    gate: StoredGate | None = None
     host: str = "portal"
     labels: tuple[str, ...] = ()
     items: int = 0
@@ -128,6 +136,8 @@ class JobSettings:
                     return f"other known answers ({self.checks_name}, not {other.checks_name})"
                 if name == "sample":
                     return "no sample" if mine is None else "another sample of the corpus"
+                if name == "gate":
+                    return "no gate" if mine is None else "a gate" if theirs is None else "another gate"
                 if name == "stop_early":
                     return f"{_in_words(mine)}, not {_in_words(theirs)}"
                 if name == "items":  # the same corpus, so pictures have come or gone
@@ -185,11 +195,12 @@ def _of_json(document: Mapping[str, Any]) -> JobSettings:
     known = {field.name: document[field.name] for field in fields(JobSettings) if field.name in document}
     buckets = known.get("image_buckets", ())
     sequences = {"labels": known["labels"], "bands": known["bands"], "image_buckets": buckets}
-    early = document.get("stop_early")
+    early, gate = document.get("stop_early"), document.get("gate")
     return JobSettings(
         **known
         | {name: tuple(value) for name, value in sequences.items()}
         | {"stop_early": None if early is None else StopEarly(**early)}
+        | {"gate": None if gate is None else StoredGate(**gate)}
     )
 
 

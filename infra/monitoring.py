@@ -61,6 +61,11 @@ class Monitoring(Construct):
                 "A labeling job ended and some pages have no label: `bulkqa job start` asks for them again.",
             ),
             self._alarm(
+                "GateFailed",
+                self._own("GateFailed"),
+                "A job's report did not pass the gate it was launched with: verdict.json beside it says why.",
+            ),
+            self._alarm(
                 "DeadLetters",
                 functions.dead_letters.metric_approximate_number_of_messages_visible(
                     period=_PERIOD, statistic="Maximum"
@@ -120,6 +125,7 @@ class Monitoring(Construct):
             ("Votes", [self._own(name) for name in ("VotesCounted", "VotesAlreadyCounted", "Answers")]),
             ("Pages", [self._own(name) for name in ("Pages", "RefusedObjects", "ItemsLaunched")]),
             ("Refused", refused),
+            ("Gates", [self._own(f"Gate{word}") for word in ("Passed", "Failed", "Undecided")]),
             ("Calls", [function.metric_invocations(period=_PERIOD) for function in every]),
             ("Errors", [function.metric_errors(period=_PERIOD) for function in every]),
             ("Duration", [function.metric_duration(period=_PERIOD, statistic="p95") for function in every]),

@@ -15,6 +15,7 @@ from bulkqa.flow.plan import read_plan
 from bulkqa.jobs import exists, job_key
 from bulkqa.launch_request import read_launch_request
 from bulkqa.settings import check_job_name, timestamp
+from bulkqa.steps.gating import GateFile
 from lambdas import _custom_resource, _runtime
 from lambdas._runtime import logger, metrics
 
@@ -43,7 +44,7 @@ def launch(properties: Mapping[str, Any]) -> dict[str, object]:
         f"s3://{bucket}/jobs/{job}/images" if request.copy_images else None,
         keep_copies=request.copy_images and exists(job_key(job), STORE.blobs),
     )
-    plan, checks = _read(request.sample), _read(request.checks)
+    plan, checks, gate = _read(request.sample), _read(request.checks), _read(request.gate)
     with TemporaryDirectory() as folder:
         corpus = Path(folder, "corpus")
         with corpus.open("wb") as file:
@@ -60,7 +61,10 @@ def launch(properties: Mapping[str, Any]) -> dict[str, object]:
             notice=_silent,
             plan=None if plan is None else read_plan(plan, str(request.sample), SCHEMA),
             open_checks=None if checks is None else partial(io.BytesIO, checks),
+            gate=None if gate is None else GateFile(str(request.gate), gate),
         )
+    if launched.warnings:
+        logger.warning("gate", extra={"warnings": launched.warnings})
     counts = launched.counts
     metrics.add_metric("ItemsLaunched", "Count", counts.items)
     metrics.add_metric("RowsRejected", "Count", counts.rejected)

@@ -1,10 +1,16 @@
-"""A labeling job has ended: the report is written, and whoever waits for it is told by an event."""
+"""A labeling job has ended: the report is written, and whoever waits for it is told by an event.
+
+Where the job has a gate, a second event says what that made of the report.
+"""
 
 from typing import Any
 
 from bulkqa import SCHEMA
 from bulkqa.aws.events import put_event
+from bulkqa.flow.gate import Verdict
+from bulkqa.flow.limits import Outcome
 from bulkqa.jobs import job_key
+from bulkqa.steps.gating import VERDICT, reason
 from bulkqa.steps.labeling_output import PAGES, PageState
 from bulkqa.steps.reporting import PAGE, REPORT, TABLE, Conclusion, conclude
 from lambdas import _runtime
@@ -15,6 +21,19 @@ EVENT_BUS = _runtime.event_bus()
 
 BUS = "default"
 DETAIL_TYPE = "bulkqa Report Ready"
+GATE_DETAIL_TYPES = {
+    Outcome.PASSED: "bulkqa Gate Passed",
+    Outcome.FAILED: "bulkqa Gate Failed",
+    Outcome.UNDECIDED: "bulkqa Gate Undecided",
+}
+GATE_METRICS = {
+    Outcome.PASSED: "GatePassed",
+    Outcome.FAILED: "GateFailed",
+    Outcome.UNDECIDED: "GateUndecided",
+}
+
+LONGEST = 1000
+"""Characters of a gate's reason at most: labels may be long."""
 
 
 @logger.inject_lambda_context
@@ -37,7 +56,24 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, object] | None:
     metrics.add_metric("Reports", "Count", 1)
     for state, number in done.pages.items():
         metrics.add_metric(f"Pages{state.capitalize()}", "Count", number)
+    if done.verdict is not None:
+        _tell_verdict(done.job, done.verdict, event["resources"])
     return detail
+
+
+def _tell_verdict(job: str, verdict: Verdict, resources: list[str]) -> None:
+    """Put the event that says what the gate made of the report."""
+    outcome = verdict.outcome
+    detail = {
+        "schema": SCHEMA,
+        "job": job,
+        "reason": reason(verdict)[:LONGEST],
+        "verdict": STORE.blobs.uri(job_key(job, VERDICT)),
+    }
+    put_event(EVENT_BUS, BUS, GATE_DETAIL_TYPES[outcome], detail, resources)
+    log = logger.info if outcome is Outcome.PASSED else logger.warning
+    log("gate", extra={"outcome": GATE_DETAIL_TYPES[outcome], "detail": detail})
+    metrics.add_metric(GATE_METRICS[outcome], "Count", 1)
 
 
 def detail_of(done: Conclusion) -> dict[str, object]:

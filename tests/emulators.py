@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from bulkqa.aws.clients import make_client
 from tests.support_aws import REGION
@@ -146,6 +145,8 @@ def of_node(package: str, program: str) -> list[str]:
 @pytest.fixture
 def moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """AWS in this process: clients made by `moto_client` reach it while the test runs."""
+    from moto import mock_aws  # here: loading it takes longer than most tests that do without
+
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     with mock_aws():

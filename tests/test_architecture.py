@@ -16,13 +16,14 @@ STAGES = (
     *("tasks", "answers", "checks", "mixing", "costs", "plan", "spill"),
     *("votes", "examples", "agreement", "calibration", "conflicts", "rounds", "report"),
     *("sequential", "thresholds"),
+    *("evidence", "slices", "limits", "lookup", "gate"),
 )
 
 OPEN = {"bulkqa", "bulkqa.errors", "bulkqa.settings"}
 FLOW = {f"bulkqa.flow.{stage}" for stage in STAGES}
 OF_STEPS = FLOW | OPEN | {"bulkqa.ports", "bulkqa.wire", "bulkqa.jobs"}
 PORTAL = OF_STEPS | {
-    *("bulkqa.steps", "bulkqa.steps.closing", "bulkqa.steps.document"),
+    *("bulkqa.steps", "bulkqa.steps.closing", "bulkqa.steps.confusion", "bulkqa.steps.document"),
     *("bulkqa.rendering", "bulkqa.report_page"),
     *("bulkqa.portal.app", "bulkqa.portal.security"),
 }
@@ -57,6 +58,35 @@ ALLOWED: dict[str, set[str]] = {
     "bulkqa.evaluation.plots": {"bulkqa.errors"}
     | {f"bulkqa.evaluation.{other}" for other in ("confusion", "curves", "metrics")},
     "bulkqa.evaluation.documents": {"bulkqa.errors"},
+    "bulkqa.evaluation.job_metrics": FLOW | OPEN | {"bulkqa.evaluation.documents"},
+    "bulkqa.evaluation.result_metrics": FLOW
+    | OPEN
+    | {f"bulkqa.evaluation.{name}" for name in ("documents", "job_metrics", "lookout", "rekognition")},
+    "bulkqa.evaluation.schema": {"bulkqa.errors"},
+    "bulkqa.evaluation.metric_classes": {"bulkqa.errors"},
+    "bulkqa.evaluation.cells": set(),
+    "bulkqa.evaluation.measures": FLOW | OPEN | {"bulkqa.parquet", "bulkqa.evaluation.cells"},
+    "bulkqa.evaluation.asked": FLOW
+    | OPEN
+    | {
+        f"bulkqa.evaluation.{other}"
+        for other in ("eval_config", "measures", "metric_classes", "schema", "short_gate")
+    },
+    **{
+        f"bulkqa.evaluation.{name}": FLOW
+        | OPEN
+        | {
+            f"bulkqa.evaluation.{other}"
+            for other in ("schema", "metric_classes", "eval_config", "short_gate", "result_metrics")
+        }
+        for name in ("eval_config", "gate_file", "metrics_file", "short_gate", "validation_result")
+    },
+    "bulkqa.verdict_words": FLOW,
+    "bulkqa.gate_page": FLOW | {"bulkqa.shipped", "bulkqa.verdict_words"},
+    "bulkqa.gate": FLOW
+    | OPEN
+    | {"bulkqa.gate_page", "bulkqa.verdict_words"}
+    | {f"bulkqa.evaluation.{name}" for name in ("gate_file", "metrics_file")},
     "bulkqa.evaluation.predictions": OF_EVALUATION,
     **{
         f"bulkqa.evaluation.{name}": FLOW
@@ -88,7 +118,17 @@ ALLOWED: dict[str, set[str]] = {
         )
     },
     "bulkqa.steps.notices": {"bulkqa.ports"},
-    "bulkqa.steps.launching": OF_STEPS | {"bulkqa.steps.notices", "bulkqa.steps.known_answers"},
+    "bulkqa.steps.launching": OF_STEPS
+    | {"bulkqa.steps.notices", "bulkqa.steps.known_answers", "bulkqa.steps.gating"},
+    "bulkqa.steps.judging": OF_STEPS
+    | {f"bulkqa.steps.{name}" for name in ("analysis", "document", "gating")},
+    "bulkqa.steps.gating": OF_STEPS
+    | {f"bulkqa.steps.{name}" for name in ("closing", "results")}
+    | {
+        f"bulkqa.evaluation.{name}"
+        for name in ("eval_config", "gate_file", "job_metrics", "schema", "validation_result")
+    }
+    | {"bulkqa.evaluation"},
     "bulkqa.steps.known_answers": OF_STEPS,
     "bulkqa.steps.labeling": OF_STEPS,
     "bulkqa.steps.planning": OF_STEPS
@@ -111,10 +151,10 @@ ALLOWED: dict[str, set[str]] = {
     "bulkqa.steps.analysis": OF_STEPS
     | {f"bulkqa.steps.{name}" for name in ("answering", "closing", "results", "rounds")}
     | {"bulkqa.steps.labeling_output", "bulkqa.steps.labeling_rounds"},
-    "bulkqa.steps.document": OF_STEPS | {"bulkqa.steps.analysis"},
+    "bulkqa.steps.document": OF_STEPS | {"bulkqa.steps.analysis", "bulkqa.steps.confusion"},
     "bulkqa.steps.reporting": OF_STEPS
     | {"bulkqa.report_page"}
-    | {f"bulkqa.steps.{name}" for name in ("analysis", "document", "results")}
+    | {f"bulkqa.steps.{name}" for name in ("analysis", "document", "gating", "results")}
     | {"bulkqa.steps.labeling_output", "bulkqa.steps.labeling_rounds"},
     "bulkqa.portal": set(),
     "bulkqa.portal.security": OPEN,
@@ -168,6 +208,7 @@ CLI = {
         ".reviewing",
         ".rounds",
         ".sources",
+        ".validating",
     )
 }
 FREE = CLI | {"bulkqa.demo"}
@@ -240,6 +281,7 @@ def test_the_stack_knows_settings_alone(path: Path) -> None:
     assert ours <= {"bulkqa.settings", "bulkqa.errors"}
 
 
+@pytest.mark.slow
 def test_steps_load_nothing_heavy() -> None:
     """The steps, which Lambdas run, load neither a web framework nor a template engine nor the command."""
     heavy = (
@@ -259,6 +301,7 @@ def test_steps_load_nothing_heavy() -> None:
     assert run.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_importing_the_library_touches_nothing(tmp_path: Path) -> None:
     """Importing every module makes no file and starts no thread."""
     code = (

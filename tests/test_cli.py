@@ -248,6 +248,7 @@ def test_the_home_can_be_given_before_or_behind_the_command(
     assert [entry["job"] for entry in bulkqa(*arguments, "--format", "json").json["jobs"]] == ["pets"]
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_is_no_failure(job: str) -> None:
     """A closed pipe ends an export quietly."""
     command = f"{sys.executable} -m bulkqa.cli export {job} | head -1; exit ${{PIPESTATUS[0]}}"
@@ -284,11 +285,13 @@ def test_parquet_is_read_as_a_corpus_and_as_rows(job: str, tmp_path: Path) -> No
     duckdb = pytest.importorskip("duckdb")
     answer(job, 1, True, False)
     bulkqa("export", job, "--format", "jsonl", "-o", "rows.jsonl")
-    duckdb.execute("COPY (SELECT * FROM 'rows.jsonl') TO 'rows.parquet' (FORMAT parquet)")
+    duckdb.connect().execute(
+        "COPY (SELECT * FROM 'rows.jsonl') TO 'rows.parquet' (FORMAT parquet)"
+    ).fetchall()
     of_job = bulkqa("report", job, "--format", "json").json
     assert bulkqa("report", "rows.parquet", "--format", "json").json == of_rows(of_job)
     corpus = "SELECT s3_image_url AS image, label, confidence FROM 'rows.jsonl'"
-    duckdb.execute(f"COPY ({corpus}) TO 'corpus.parquet' (FORMAT parquet)")
+    duckdb.connect().execute(f"COPY ({corpus}) TO 'corpus.parquet' (FORMAT parquet)").fetchall()
     launched = bulkqa("launch", "corpus.parquet", "--job", "parquet", "--format", "json").json
     assert launched["labels"] == {"Cat": 1, "Dog": 2}
     assert (tmp_path / ".bulkqa/jobs/parquet/corpus.parquet").read_bytes() == Path(

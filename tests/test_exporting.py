@@ -188,11 +188,16 @@ def test_parquet_has_typed_columns(rounds: str, tmp_path: Path) -> None:
     """Numbers are numbers and sets are lists, so that SQL can ask; a column without a value is there too."""
     duckdb = pytest.importorskip("duckdb")
     assert bulkqa("export", rounds, "--format", "parquet", "--final", "-o", "rows.parquet").code == 0
-    columns = duckdb.sql("DESCRIBE FROM 'rows.parquet'").fetchall()
+    columns = duckdb.connect().sql("DESCRIBE FROM 'rows.parquet'").fetchall()
     assert {name: kind for name, kind, *_ in columns} == FINAL_COLUMNS
-    (found,) = duckdb.execute(
-        "SELECT count(*) FROM 'rows.parquet' WHERE confidence > 90 AND list_contains(ConfirmedBy, 'pets/ben')"
-    ).fetchone()
+    (found,) = (
+        duckdb.connect()
+        .execute(
+            "SELECT count(*) FROM 'rows.parquet' "
+            "WHERE confidence > 90 AND list_contains(ConfirmedBy, 'pets/ben')"
+        )
+        .fetchone()
+    )
     assert found == 2
     assert sorted(path.name for path in tmp_path.iterdir() if "rows" in path.name) == ["rows.parquet"]
 

@@ -16,6 +16,14 @@ def asked(**properties: Any) -> LaunchRequest:
     return read_launch_request({"job": "dogs", "corpus": "s3://b/c.csv", **properties}, STAGE)
 
 
+def test_a_gate_is_named_by_its_address() -> None:
+    """What the report has to pass is a file; without a word of it nothing is asked of the report."""
+    assert asked().gate is None
+    assert asked(gate="s3://b/gate.yaml").gate == "s3://b/gate.yaml"
+    with pytest.raises(InputError, match="gate 7 is no text"):
+        asked(gate=7)
+
+
 def test_every_page_is_reviewed_unless_asked_otherwise() -> None:
     """Without a word of it labels do not close early."""
     assert asked().settings.stop_early is None

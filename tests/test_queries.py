@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from bulkqa.jobs import page_items
 from tests.emulators import Server, ministack
 from tests.support import corpus_of, launch, local_store
 from tests.support_aws import create_table, new_name
+from tests.test_cli import bulkqa
 
 __all__ = ["ministack"]
 
@@ -84,6 +86,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 }
                 steps.answer_page(JOB, number, worker, answer, store, "2026-01-02T00:00:00Z")
     return folder
+
+
+def printed(command: str, home: Path, folder: Path) -> str:
+    """What a line of the page prints; one command alone is run in this process, which is much quicker."""
+    words = shlex.split(command)
+    if "|" in words:
+        return shell(command, home, folder)
+    assert words[0] == "bulkqa"
+    run = bulkqa(*words[1:], "--home", str(home))
+    assert run.code == 0, run.err
+    return run.out
 
 
 def shell(command: str, home: Path, folder: Path) -> str:
@@ -249,7 +262,7 @@ def test_sql_answers(votes: Any, number: int) -> None:
 def test_the_command_answers(home: Path, tmp_path: Path, number: int) -> None:
     """The command prints what has the answer in it."""
     read, answer = BY_COMMAND[number]
-    assert read(shell(QUESTIONS[number].blocks["sh"], home, tmp_path)) == answer
+    assert read(printed(QUESTIONS[number].blocks["sh"], home, tmp_path)) == answer
 
 
 @pytest.mark.aws

@@ -406,6 +406,7 @@ def test_a_job_without_rounds_has_no_matrix() -> None:
     assert "#confusion" not in page.attributes("href")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("labels", "drawn"), [(ROOMY, ROOMY), (100, 100), (DRAWN + 2, DRAWN)])
 def test_matrices_of_many_labels(labels: int, drawn: int) -> None:
     """Up to a number all labels are drawn, in their order; of more those without a mistake are left out."""

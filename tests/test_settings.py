@@ -8,7 +8,7 @@ import pytest
 
 from bulkqa import SCHEMA
 from bulkqa.errors import InputError
-from bulkqa.settings import JobSettings, StopEarly, check_job_name, read_job
+from bulkqa.settings import JobSettings, StopEarly, StoredGate, check_job_name, read_job
 
 CREATED = "2026-01-01T00:00:00Z"
 JOB = JobSettings(
@@ -25,7 +25,7 @@ JOB = JobSettings(
     check_rate=0.1,
     image_root="/pictures",
     guideline="guideline.md",
-    gate="gate.json",
+    gate=StoredGate(key="jobs/dogs/gate.txt", sha256="ef" * 32),
     host="ground-truth",
 )
 
@@ -119,6 +119,21 @@ def test_labels_that_cannot_close(stop_early: StopEarly, said: str) -> None:
         dataclasses.replace(JOB, stop_early=stop_early).check()
 
 
+def test_a_gate_stands_in_the_file() -> None:
+    """Where the gate lies, and its digest, is in the file where there is one; else null, as ever."""
+    assert json.loads(JOB.to_json(CREATED))["gate"] == {"key": "jobs/dogs/gate.txt", "sha256": "ef" * 32}
+    without = dataclasses.replace(JOB, gate=None)
+    assert json.loads(without.to_json(CREATED))["gate"] is None
+    assert without.difference(JOB) == "no gate"
+
+
+@pytest.mark.parametrize("gate", ["gate.json", {"key": "jobs/dogs/gate.txt"}, {"name": "x"}])
+def test_a_file_with_a_gate_of_another_kind_is_refused(gate: object) -> None:
+    """What names a gate otherwise is no job's settings."""
+    with pytest.raises(InputError, match="not a job's settings"):
+        read_job(document(gate=gate), "job.json")
+
+
 def test_a_file_whose_labels_close_somehow_else_is_refused() -> None:
     """What says otherwise when labels close is no job's settings."""
     with pytest.raises(InputError, match="not a job's settings"):
@@ -185,7 +200,8 @@ def test_same_job() -> None:
         ({"check_rate": 0}, "check rate 0.1, not 0"),
         ({"image_root": None}, "image root '/pictures', not None"),
         ({"guideline": None}, "guideline 'guideline.md', not None"),
-        ({"gate": None}, "gate 'gate.json', not None"),
+        ({"gate": None}, "a gate"),
+        ({"gate": StoredGate(key="jobs/dogs/gate.txt", sha256="cd" * 32)}, "another gate"),
         ({"host": "portal"}, "host 'ground-truth', not 'portal'"),
         (
             {"stop_early": StopEarly(reviews=600)},

@@ -16,6 +16,7 @@
     labeling    job start, job status, job stop
     confusing   confusion-matrix
     evaluating  metrics
+    validating  validate
     checking    doctor
 
 Results go to standard output, everything else to standard error.
@@ -39,6 +40,7 @@ from bulkqa.cli import (  # noqa: F401  each adds its commands
     results,
     reviewing,
     rounds,
+    validating,
 )
 from bulkqa.cli.app import app
 from bulkqa.errors import BulkqaError

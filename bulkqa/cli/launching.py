@@ -17,6 +17,7 @@ from bulkqa.errors import InputError
 from bulkqa.flow.bands import read_bands
 from bulkqa.flow.plan import read_plan
 from bulkqa.settings import JobSettings, StopEarly
+from bulkqa.steps.gating import GateFile
 
 
 @app.command()
@@ -53,6 +54,12 @@ def launch(
         typer.Option(
             metavar="FILE",
             help="Known answers (image, true label), here or as s3://...; without it, those of earlier jobs.",
+        ),
+    ] = None,
+    gate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="What the job's report has to pass: TFMA's EvalConfig, or a short gate."
         ),
     ] = None,
     sample: Annotated[
@@ -128,6 +135,7 @@ def launch(
             lines=parquet.lines if parquet.is_parquet(path) else iter,
             plan=plan,
             open_checks=None if checks_path is None else _opener(checks_path),
+            gate=None if gate is None else GateFile(gate.name, _read_bytes(gate)),
         )
         rejected = shown(launched.rejected_key, store, home)
     print_launched(launched, rejected, format)
@@ -142,6 +150,13 @@ def _read_text(path: Path) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
 
 
 def _read_examples(path: Path) -> dict[str, list[str]]:
@@ -161,6 +176,8 @@ def _read_examples(path: Path) -> dict[str, list[str]]:
 def print_launched(launched: steps.Launched, rejected_file: str, format: TableOrJson) -> None:
     """Print what a launch did."""
     counts = launched.counts
+    for warning in launched.warnings:
+        console.err.print(f"gate: {warning}", style="yellow", markup=False, soft_wrap=True)
     for bad in launched.first_rejected:
         console.err.print(f"rejected: line {bad.line}: {bad.reason}", style="yellow", markup=False)
     if counts.rejected > len(launched.first_rejected):

@@ -27,6 +27,8 @@ from bulkqa.flow.votes import Origin
 from bulkqa.jobs import MANIFEST_LINES, batch_key, exists, job_key, manifest_key
 from bulkqa.ports import Blobs, LabelTable, Notice, QueuedTask, Store
 from bulkqa.settings import JobSettings, read_job
+from bulkqa.steps import gating
+from bulkqa.steps.gating import GateFile
 from bulkqa.steps.known_answers import EARLIER, Mixed, checks_key, fill, from_earlier_jobs
 from bulkqa.steps.notices import counted
 
@@ -35,7 +37,7 @@ from bulkqa.steps.notices import counted
 class Launched:
     """What a launch did. `again` says that this very job had been launched before.
 
-    `mixed` are its known-answer items, None where it has no check rate.
+    `mixed` are its known-answer items, None where it has no check rate. `warnings` are its gate's.
     """
 
     job: str
@@ -46,6 +48,7 @@ class Launched:
     first_rejected: tuple[Rejected, ...]
     again: bool
     mixed: Mixed | None
+    warnings: tuple[str, ...] = ()
 
 
 def launch(
@@ -62,6 +65,7 @@ def launch(
     look: Callable[[Iterable[Row | Rejected]], Iterable[Row | Rejected]] = iter,
     copy: Callable[[Iterable[str]], None] | None = None,
     open_checks: Callable[[], BinaryIO] | None = None,
+    gate: GateFile | None = None,
 ) -> Launched:
     """Launch a job: read the corpus, write `job.json`, rows, batches, manifest, and queue the pages.
 
@@ -72,12 +76,17 @@ def launch(
     `plan` a sample is launched: of each label and band as many items as it says, or all that are usable; then
     `look` screens the corpus in place of `screen`, and `copy` gets the references of the sample.
     With a check rate, known-answer items stand on the pages: those of the file `open_checks` opens (up to
-    three times), which the settings name, or without one those that earlier jobs give.
+    three times), which the settings name, or without one those that earlier jobs give. A `gate` is kept with
+    the job, and its report is held against it.
 
-    Raises `InputError` where the settings cannot be used, the corpus has no usable row, nothing is known
-    for a check rate, or the job exists with another corpus or other settings.
+    Raises `InputError` where the settings or the gate cannot be used, the corpus has no usable row, nothing
+    is known for a check rate, or the job exists with another corpus or other settings.
     """
     settings.check()
+    configured = None if gate is None else gating.read(gate)
+    if gate is not None and configured is not None:
+        gating.check(configured.gate, gate.name, settings, store.blobs)
+        settings = dataclasses.replace(settings, gate=gating.stored(settings.job, gate))
     mixer = Mixer(settings.check_rate, settings.batch_size, settings.seed)
     if open_checks is not None and not settings.check_rate:
         raise InputError(f"{settings.checks_name}: known answers need a check rate")
@@ -114,6 +123,8 @@ def launch(
             labels=tuple(sorted(counts.of_label)),
             image_buckets=tuple(sorted(buckets)),
         )
+        if gate is not None and configured is not None:
+            gating.check(configured.gate, gate.name, settings, store.blobs)
         again, created_at = _claim(settings, store.blobs, created_at)
         chosen = mixer.choose(pages, pool)
         if mixed is not None:
@@ -124,6 +135,8 @@ def launch(
             with open_corpus() as corpus:
                 name = f"corpus{PurePosixPath(settings.corpus_name).suffix}"
                 store.blobs.write_file(job_key(settings.job, name), corpus)
+            if gate is not None and settings.gate is not None:
+                store.blobs.write(settings.gate.key, gate.data)
             if open_checks is not None:
                 with open_checks() as checks:
                     store.blobs.write_file(checks_key(settings), checks)
@@ -140,7 +153,9 @@ def launch(
         first = tuple(islice(spill.rejected(), 5))
     job = settings.job
     manifest = manifest_key(job, 0, len(pages))
-    return Launched(job, counts, len(pages), job_key(job, "rejected.csv"), manifest, first, again, mixed)
+    warnings = () if configured is None else configured.warnings
+    rejected = job_key(job, "rejected.csv")
+    return Launched(job, counts, len(pages), rejected, manifest, first, again, mixed, warnings)
 
 
 def _digest(open_file: Callable[[], BinaryIO]) -> str:

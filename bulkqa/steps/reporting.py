@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 from bulkqa import SCHEMA, wire
 from bulkqa.errors import BulkqaError, InputError, NotFoundError
 from bulkqa.flow.examples import CellExamples
+from bulkqa.flow.gate import Verdict
 from bulkqa.flow.report import Report
 from bulkqa.jobs import job_key, job_of_labeling_job, labeling_job_key, output_manifest_key, settings_of
 from bulkqa.ports import Blobs, Store
 from bulkqa.settings import JobSettings, check_job_name
+from bulkqa.steps import gating
 from bulkqa.steps.analysis import analyse_job
 from bulkqa.steps.document import as_csv, as_json
 from bulkqa.steps.labeling_output import (
@@ -33,7 +35,8 @@ class Conclusion(NamedTuple):
     Waiting and closed pages are told apart only where labels close early. `reviewed_here` are the pages that
     this labeling job labelled, and no other. Labels and votes should tell
     the same: `labelled_without_votes` and `votes_without_label` are the numbers of the pages where they do
-    not. `problems` are the first lines of output manifests that name no page of the job, and why.
+    not. `problems` are the first lines of output manifests that name no page of the job, and why. `verdict`
+    is the gate's, None where the job has none, or a next round is due.
     """
 
     labeling_job: str
@@ -45,6 +48,7 @@ class Conclusion(NamedTuple):
     labelled_without_votes: tuple[int, ...]
     votes_without_label: tuple[int, ...]
     problems: tuple[str, ...]
+    verdict: Verdict | None = None
 
     @property
     def outcome(self) -> str:
@@ -109,6 +113,10 @@ def conclude(event: Mapping[str, Any], store: Store) -> Conclusion | None:
         PAGE: render_report(document | {"examples": examples.as_json()}, linked).encode(),
         PAGES: _json(_pages_json(conclusion, output, ledger)),
     }
+    if conclusion.next_round is None:
+        conclusion = conclusion._replace(verdict=gating.verdict_of(settings, document, store))
+    if conclusion.verdict is not None:
+        files[gating.VERDICT] = _json(gating.verdict_json(conclusion.verdict))
     store.blobs.write_all((job_key(settings.job, name), data) for name, data in files.items())
     return conclusion
 

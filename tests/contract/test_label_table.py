@@ -117,10 +117,10 @@ def test_a_correction_may_come_first(table: LabelTable) -> None:
     assert (only(table).confirms, only(table).disconfirms) == (0, 1)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_order_repetition_and_concurrency_do_not_matter(table: LabelTable, seed: int) -> None:
     """Votes of many voters, shuffled, doubled and from eight threads at once, count once each."""
-    keys: Sequence[Key] = [(f"{number}.jpg", "Dog") for number in range(20)]
+    keys: Sequence[Key] = [(f"{number}.jpg", "Dog") for number in range(10)]
     table.launch([item(key) for key in keys], FIRST)
     random = Random(seed)
     votes = [
@@ -147,25 +147,25 @@ def test_order_repetition_and_concurrency_do_not_matter(table: LabelTable, seed:
 
 def test_launches_and_votes_at_once_lose_no_vote(table: LabelTable) -> None:
     """While a job is launched again and again, votes on its rows are kept."""
-    keys: Sequence[Key] = [(f"{number}.jpg", "Dog") for number in range(50)]
+    keys: Sequence[Key] = [(f"{number}.jpg", "Dog") for number in range(30)]
     table.launch([item(key) for key in keys], FIRST)
     with ThreadPoolExecutor(6) as pool:
         again = [item(key, 91.0) for key in keys]
-        launches = [pool.submit(table.launch, again, Origin(f"job{n}", CREATED)) for n in range(6)]
+        launches = [pool.submit(table.launch, again, Origin(f"job{n}", CREATED)) for n in range(4)]
         work = [
             pool.submit(table.record, [vote(Decision.CONFIRM, f"first/{voter}", key) for key in keys])
-            for voter in range(6)
+            for voter in range(4)
         ]
-        assert sum(one.result().counted for one in work) == 300
+        assert sum(one.result().counted for one in work) == 120
         for launch in launches:
             launch.result()
-    assert {found.confirms for found in table.get(keys).values()} == {6}
-    assert {len(found.jobs) for found in table.rows()} == {7}
+    assert {found.confirms for found in table.get(keys).values()} == {4}
+    assert {len(found.jobs) for found in table.rows()} == {5}
 
 
 def test_many_rows_are_found_and_listed(table: LabelTable) -> None:
-    """`get` finds hundreds of keys in one call; `rows` yields each row once."""
-    keys: Sequence[Key] = [(f"{number}.jpg", f"Label {number % 7}") for number in range(253)]
+    """`get` finds more keys than a service takes in one call; `rows` yields each row once."""
+    keys: Sequence[Key] = [(f"{number}.jpg", f"Label {number % 7}") for number in range(130)]
     table.launch((item(key) for key in keys), FIRST)
     assert table.get([*keys, ("x", "y")]).keys() == set(keys)
     assert sorted(found.key for found in table.rows()) == sorted(keys)

@@ -230,50 +230,62 @@ def review(stack: Deployed, say: Say, server: Server | None = None) -> tuple[Gro
     return truth, counts
 
 
-def rehearse_sandbox(home: Path, assemblies: Path, say: Say) -> None:
+def use_sandbox(aws: LocalAws, assembly: Path, sagemaker: SageMaker, say: Say) -> Deployed:
+    """Deploy a sandbox and use it; return it."""
+    before = aws.inventory()
+    aws.deploy(assembly)
+    stack = Deployed(aws, "Bulkqa-sandbox", sagemaker)
+    found = json.loads(stack.bulkqa("doctor", "--format", "json"))["findings"]
+    assert {one["state"] for one in found} == {"fine"}, found
+    say(f"deployed {stack.name}: {len(aws.inventory() - before)} things")
+    review(stack, say)
+    return stack
+
+
+def use_production(aws: LocalAws, assembly: Path, sagemaker: SageMaker, say: Say) -> None:
+    """Deploy a stage as in production where policies count, use it, and destroy it: the votes are left."""
+    aws.bootstrap(assembly)
+    before = aws.inventory()
+    aws.deploy(assembly)
+    stack = Deployed(aws, "Bulkqa", sagemaker)
+    say(f"deployed {stack.name}: {len(aws.inventory() - before)} things")
+    truth, counts = review(stack, say, taking_on(aws.server, stack.outputs["SageMakerRoleARN"]))
+    end = truth.finish()
+    check_refusal(stack, "PreLabeling", "s3:GetObject", truth.hand_out)
+    check_refusal(stack, "PostLabeling", "dynamodb:UpdateItem", truth.consolidate)
+    check_refusal(stack, "Launch", "dynamodb:PartiQLInsert", partial(stack.launch, "again"))
+    check_refusal(stack, "Report", "dynamodb:BatchGetItem", partial(stack.call, "Report", end))
+    say("functions from which a right was taken were refused what it is for")
+    aws.destroy(assembly)
+    assert stack.counted() == counts
+    assert read(aws.server.client("s3"), f"s3://{stack.bucket}/jobs/{JOB}/job.json")
+    left = {f"Buckets {stack.bucket}", f"TableNames {stack.outputs['DynamoDBLabelTableName']}"}
+    assert aws.inventory() - before == left
+    say(f"destroyed {stack.name}: bucket and label table are left, with every vote")
+
+
+def rehearse_sandbox(home: Path, say: Say) -> None:
     """Deploy a sandbox, use it, and destroy it: nothing is left."""
     with serving() as sagemaker, local_aws(home) as aws:
         say("started AWS on this machine")
-        assembly = aws.synth(assemblies, "sandbox")
+        assembly = aws.synth(home / "sandbox", "sandbox")
         say("synthesised the stage [sandbox]")
         aws.bootstrap(assembly)
         before = aws.inventory()
-        aws.deploy(assembly)
-        stack = Deployed(aws, "Bulkqa-sandbox", sagemaker)
-        found = json.loads(stack.bulkqa("doctor", "--format", "json"))["findings"]
-        assert {one["state"] for one in found} == {"fine"}, found
-        say(f"deployed {stack.name}: {len(aws.inventory() - before)} things")
-        review(stack, say)
+        stack = use_sandbox(aws, assembly, sagemaker, say)
         say(stack.bulkqa("report", JOB))
         aws.destroy(assembly)
         assert aws.inventory() == before
         say(f"destroyed {stack.name}: nothing of it is left")
 
 
-def rehearse_production(home: Path, assemblies: Path, say: Say) -> None:
-    """Deploy a stage as in production where policies count, use it, and destroy it: the votes are left."""
+def rehearse_production(home: Path, say: Say) -> None:
+    """The same for a stage as in production, where policies count."""
     with serving() as sagemaker, local_aws(home, secured=True) as aws:
         say("started AWS on this machine: over TLS, and nobody may do what no policy allows")
-        assembly = aws.synth(assemblies, "production")
+        assembly = aws.synth(home / "production", "production")
         say("synthesised the stage [production]")
-        aws.bootstrap(assembly)
-        before = aws.inventory()
-        aws.deploy(assembly)
-        stack = Deployed(aws, "Bulkqa", sagemaker)
-        say(f"deployed {stack.name}: {len(aws.inventory() - before)} things")
-        truth, counts = review(stack, say, taking_on(aws.server, stack.outputs["SageMakerRoleARN"]))
-        end = truth.finish()
-        check_refusal(stack, "PreLabeling", "s3:GetObject", truth.hand_out)
-        check_refusal(stack, "PostLabeling", "dynamodb:UpdateItem", truth.consolidate)
-        check_refusal(stack, "Launch", "dynamodb:PartiQLInsert", partial(stack.launch, "again"))
-        check_refusal(stack, "Report", "dynamodb:BatchGetItem", partial(stack.call, "Report", end))
-        say("functions from which a right was taken were refused what it is for")
-        aws.destroy(assembly)
-        assert stack.counted() == counts
-        assert read(aws.server.client("s3"), f"s3://{stack.bucket}/jobs/{JOB}/job.json")
-        left = {f"Buckets {stack.bucket}", f"TableNames {stack.outputs['DynamoDBLabelTableName']}"}
-        assert aws.inventory() - before == left
-        say(f"destroyed {stack.name}: bucket and label table are left, with every vote")
+        use_production(aws, assembly, sagemaker, say)
 
 
 def taking_on(server: Server, role: str) -> Server:
@@ -341,8 +353,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bulkqa-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         try:
-            rehearse_sandbox(folder / "sandbox", folder, say)
-            rehearse_production(folder / "production", folder, say)
+            rehearse_sandbox(folder / "sandbox", say)
+            rehearse_production(folder / "production", say)
         except (MissingError, ProgramError, FunctionError) as error:
             sys.exit(str(error))
 

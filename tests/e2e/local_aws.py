@@ -4,7 +4,6 @@ ministack stands in for AWS, started by `emulator.py`. Functions run there on th
 Lambda's own Python brings along and nothing else: what they import of bulkqa is what was deployed.
 """
 
-import fcntl
 import json
 import os
 import platform
@@ -20,6 +19,7 @@ from typing import Any
 
 from tests.emulators import ROOT, Server, of_node, serving_ministack
 from tests.support_aws import REGION
+from tests.synthesis import VARIABLES
 
 EMULATOR = Path(__file__).parent / "emulator.py"
 
@@ -51,7 +51,7 @@ class LocalAws:
             **server.variables,
             "CDK_HOME": str(home / "cdk"),  # which remembers accounts by their keys, and ours are everybody's
             "CDK_DISABLE_CLI_TELEMETRY": "true",
-            "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
+            **VARIABLES,
             "CI": "true",
             "COLUMNS": "100",
         }
@@ -62,24 +62,11 @@ class LocalAws:
         return _run(command, self._environment, source, stderr=subprocess.STDOUT)
 
     def synth(self, folder: Path, stage: str, source: Path = ROOT, **settings: object) -> Path:
-        """Synthesise a stage of a checkout into a folder of its own below `folder`, once; return it.
-
-        The stage is as in stages.toml but for these settings, and for a runtime and an architecture that
-        this machine has.
-        """
-        of_stage = tomllib.loads((source / "stages.toml").read_text("utf-8"))[stage]
-        of_stage |= {"runtime": "python{}.{}".format(*sys.version_info), "architecture": _architecture()}
-        assembly = folder / "-".join([source.name, stage, *(f"{name}={settings[name]}" for name in settings)])
-        assembly.mkdir(parents=True, exist_ok=True)
-        with (assembly / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # processes may share the folder
-            if not (assembly / "manifest.json").exists():
-                lines = [f"{name} = {json.dumps(value)}" for name, value in {**of_stage, **settings}.items()]
-                stages = assembly / "stages.toml"
-                stages.write_text("\n".join([f"[{stage}]", *lines, ""]), "utf-8")
-                chosen = ["--context", f"stage={stage}", "--context", f"stages={stages}"]
-                self.cdk("synth", "--quiet", "--output", str(assembly), *chosen, source=source)
-        return assembly
+        """Synthesise a stage of a checkout, with these settings, into a folder; return it."""
+        context = context_of(folder, stage, source, **settings)
+        chosen = [f"--context={name}={value}" for name, value in context.items()]
+        self.cdk("synth", "--quiet", "--output", str(folder), *chosen, source=source)
+        return folder
 
     def bootstrap(self, assembly: Path) -> None:
         """Make this AWS one to deploy to."""
@@ -167,7 +154,22 @@ def python_of_functions(home: Path) -> Path:
     return program
 
 
-def _architecture() -> str:
+def context_of(folder: Path, stage: str, source: Path = ROOT, **settings: object) -> dict[str, str]:
+    """The context in which a stage of a checkout is deployed here; write its settings into a folder.
+
+    They are as in stages.toml but for these, and for a runtime and an architecture that this machine has.
+    """
+    of_stage = tomllib.loads((source / "stages.toml").read_text("utf-8"))[stage]
+    of_stage |= {"runtime": "python{}.{}".format(*sys.version_info), "architecture": architecture()}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in {**of_stage, **settings}.items()]
+    folder.mkdir(parents=True, exist_ok=True)
+    stages = folder / "stages.toml"
+    stages.write_text("\n".join([f"[{stage}]", *lines, ""]), "utf-8")
+    return {"stage": stage, "stages": str(stages)}
+
+
+def architecture() -> str:
+    """This machine's, as Lambda names it."""
     return "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
 
 

@@ -9,18 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.deploy_local import (
-    Deployed,
-    opinion,
-    read,
-    rehearse_production,
-    rehearse_sandbox,
-    said,
-)
-from tests.e2e.local_aws import LocalAws, ProgramError, invoke, local_aws
+from tests.e2e.deploy_local import Counts, Deployed, opinion, read, said, use_production, use_sandbox
+from tests.e2e.local_aws import ACCOUNT, LocalAws, ProgramError, context_of, invoke, local_aws
 from tests.emulators import ROOT, or_skip
 from tests.sagemaker import serving
-from tests.support import shared_folder
+from tests.support_aws import REGION
+from tests.synthesis import run_app
 
 pytestmark = [pytest.mark.slow, pytest.mark.aws, pytest.mark.timeout(400)]
 
@@ -36,33 +30,28 @@ SOURCES = (
     "templates",
 )
 
-BEFORE = "<!-- as it was before -->\n"
-
-
-@pytest.fixture(scope="session")
-def assemblies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where stages are synthesised, once for all processes of this run."""
-    return shared_folder(tmp_path_factory, "assemblies")
+LATER = "<!-- as it may be later -->\n"
 
 
 def quiet(text: str) -> None:
     """Hears what is done and says nothing."""
 
 
-def test_of_a_sandbox_nothing_is_left(tmp_path: Path, assemblies: Path) -> None:
-    """Deployed, launched, reviewed, reported and destroyed: every vote counted, and nothing left behind."""
-    with or_skip():
-        rehearse_sandbox(tmp_path, assemblies, quiet)
+def synthesised(folder: Path, stage: str) -> Path:
+    """A stage as `cdk synth` synthesises it for this machine, made in this process; return its folder."""
+    place = {"CDK_DEFAULT_ACCOUNT": ACCOUNT, "CDK_DEFAULT_REGION": REGION}
+    run_app(folder, place, **context_of(folder, stage))
+    return folder
 
 
-def test_production_does_with_what_its_policies_allow(tmp_path: Path, assemblies: Path) -> None:
-    """The same where only policies allow anything; destroying the stack leaves people's votes."""
-    with or_skip():
-        rehearse_production(tmp_path, assemblies, quiet)
+def test_production_does_with_what_its_policies_allow(tmp_path: Path) -> None:
+    """Where only policies allow anything all goes well; destroying the stack leaves people's votes."""
+    with or_skip(), serving() as sagemaker, local_aws(tmp_path, secured=True) as aws:
+        use_production(aws, synthesised(tmp_path / "production", "production"), sagemaker, quiet)
 
 
-def older_version(folder: Path) -> Path:
-    """A checkout as it may have been before: with another worker template."""
+def other_version(folder: Path) -> Path:
+    """A checkout as it may be one day: with another worker template."""
     folder.mkdir()
     for name in SOURCES:
         if (ROOT / name).is_dir():
@@ -71,8 +60,13 @@ def older_version(folder: Path) -> Path:
             shutil.copy(ROOT / name, folder)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     template = folder / "templates" / "worker.liquid.html"
-    template.write_text(template.read_text("utf-8") + BEFORE, "utf-8")
+    template.write_text(template.read_text("utf-8") + LATER, "utf-8")
     return folder
+
+
+def twice(counts: Counts) -> Counts:
+    """What two jobs count of which everybody says the same."""
+    return {image: (2 * yes, 2 * no, 2 * neither) for image, (yes, no, neither) in counts.items()}
 
 
 def log_days(aws: LocalAws) -> set[int]:
@@ -97,46 +91,48 @@ def faulty(assembly: Path, folder: Path) -> Path:
     return folder
 
 
-def test_a_life_of_a_stack(tmp_path: Path, assemblies: Path) -> None:
-    """A deploy that fails says why and leaves nothing; a new version takes over amid a labeling job.
+def test_a_life_of_a_sandbox(tmp_path: Path) -> None:
+    """Deployed, used, updated and destroyed: every vote is counted, and nothing is left behind.
 
-    Votes stay then, the labeling job goes on with the page it began with, and new ones get the new page.
+    A deploy that fails says why and leaves nothing. A new version takes over amid a labeling job: votes stay,
+    the labeling job goes on with the page it began with, and new ones get the new page.
     """
     with or_skip(), serving() as sagemaker, local_aws(tmp_path / "aws") as aws:
-        older = aws.synth(tmp_path, "sandbox", older_version(tmp_path / "older"), log_days=1)
-        newer = aws.synth(assemblies, "sandbox")
-        aws.bootstrap(older)
+        assembly = synthesised(tmp_path / "sandbox", "sandbox")
+        aws.bootstrap(assembly)
         before = aws.inventory()
         with pytest.raises(ProgramError, match="no usable row: 319 below the minimum confidence 100"):
-            aws.deploy(faulty(older, tmp_path / "faulty"))
+            aws.deploy(faulty(assembly, tmp_path / "faulty"))
         assert aws.inventory() - before == {"StackSummaries Bulkqa-sandbox"}
 
-        aws.deploy(older)
-        stack = Deployed(aws, "Bulkqa-sandbox", sagemaker)
-        stack.launch()
-        truth = stack.ground_truth(stack.start())
+        stack = use_sandbox(aws, assembly, sagemaker, quiet)
+
+        stack.launch("next")
+        truth = stack.ground_truth(stack.start("next"))
         truth.hand_out()
         truth.review(opinion)
         truth.deliver(truth.hand_over(truth.tasks[:2]))
-        counts = {image: votes for image, votes in stack.counted().items() if sum(votes)}
-        assert counts == said(truth.tasks[:2])
-
-        assert log_days(aws) == {1}
-        aws.deploy(newer)
+        counts = stack.counted()
         assert log_days(aws) == {7}
+        later = aws.synth(tmp_path / "later", "sandbox", other_version(tmp_path / "other"), log_days=1)
+        aws.deploy(later)
+        assert log_days(aws) == {1}
         updated = Deployed(aws, "Bulkqa-sandbox", sagemaker)
         assert {**updated.outputs, "WorkerTemplateURI": ""} == {**stack.outputs, "WorkerTemplateURI": ""}
+        assert updated.counted() == counts
         s3 = aws.server.client("s3")
         first, now = (read(s3, each.outputs["WorkerTemplateURI"]) for each in (stack, updated))
-        assert first.decode() == now.decode() + BEFORE
+        assert now.decode() == first.decode() + LATER
         truth.consolidate()
-        assert updated.counted() == said(truth.tasks)
-        updated.launch("next")
-        page = updated.start("next").request["HumanTaskConfig"]["UiConfig"]["UiTemplateS3Uri"]
+        assert updated.counted() == twice(said(truth.tasks))
+        updated.launch("last")
+        page = updated.start("last").request["HumanTaskConfig"]["UiConfig"]["UiTemplateS3Uri"]
         assert page == updated.outputs["WorkerTemplateURI"] != stack.outputs["WorkerTemplateURI"]
 
-        assert "(no changes)" in aws.deploy(newer)
-        assert updated.counted() == said(truth.tasks)
+        assert "(no changes)" in aws.deploy(later)
+        assert updated.counted() == twice(said(truth.tasks))
+        aws.destroy(later)
+        assert aws.inventory() == before
 
 
 FUNCTION = """

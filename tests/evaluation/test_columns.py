@@ -20,6 +20,8 @@ from bulkqa.evaluation import columns, confusion_matrix, curves
 from bulkqa.evaluation.confusion import ConfusionMatrix, tally
 from bulkqa.evaluation.predictions import Prediction, read_predictions
 
+pytestmark = pytest.mark.slow  # duckdb starts anew in every one
+
 NUMBERS = st.lists(
     st.tuples(st.integers(-3, 3), st.integers(-3, 3), st.sampled_from([0, 1, 2.5])), min_size=1
 )
@@ -251,7 +253,7 @@ def test_other_files_are_left_to_be_read(tmp_path: Path) -> None:
 def test_other_columns_leave_the_file_to_be_read(query: str, tmp_path: Path) -> None:
     """Parquet with columns of other types, or without rows, is not counted by column."""
     path = tmp_path / "predictions.parquet"
-    duckdb.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
+    duckdb.connect().execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)").fetchall()
     assert columns.confusion_of_file(path) is None
 
 

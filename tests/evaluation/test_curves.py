@@ -16,6 +16,8 @@ from bulkqa.errors import InputError
 from bulkqa.evaluation.curves import Bin, Curves, curves
 from bulkqa.flow.statistics import wilson
 
+pytestmark = pytest.mark.slow  # loading scikit-learn takes long
+
 # Few values, so that there are ties; four decimals; anything.
 SCORES = st.one_of(
     st.sampled_from([0.0, 0.25, 0.5, 1.0]),

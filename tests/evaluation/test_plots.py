@@ -13,6 +13,8 @@ from bulkqa.evaluation.curves import curves
 from bulkqa.evaluation.metrics import evaluate
 from bulkqa.evaluation.plots import plot_curves, plot_matrix
 
+pytestmark = pytest.mark.slow  # drawing takes long
+
 TRUTH = ["cat", "cat", "cat", "cat", "dog", "dog", "wolf"]
 PREDICTED = ["cat", "cat", "cat", "dog", "dog", "dog", "dog"]
 SCORES = [0.9, 0.8, 0.7, 0.3, 0.4, 0.2, 0.1]

@@ -235,7 +235,7 @@ def test_a_file_is_told_by_its_content(tmp_path: Path) -> None:
     """A path may be CSV, JSON Lines or Parquet under any name."""
     duckdb = pytest.importorskip("duckdb")
     parquet = tmp_path / "a.txt"
-    duckdb.sql("SELECT 'cat' AS ground_truth, 'dog' AS predicted, 0.5 AS confidence").write_parquet(
+    duckdb.connect().sql("SELECT 'cat' AS ground_truth, 'dog' AS predicted, 0.5 AS confidence").write_parquet(
         str(parquet)
     )
     csv = tmp_path / "b.json"

@@ -2,8 +2,6 @@
 
 import fcntl
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,9 @@ from typing import Any
 import pytest
 
 from infra.stage import Stage, Workteam
+from tests.emulators import or_skip
 from tests.support import shared_folder
+from tests.synthesis import need_node
 
 SOURCES = ("s3://pictures/dogs/", "s3://pictures/cats/", "s3://archive/")
 
@@ -91,24 +91,24 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def synthesise(stage: Stage, folder: Path) -> Synthesised:
-    """Synthesise the stack of a stage, what its functions run left out, once for all processes of a run."""
+def synthesise(folder: Path) -> dict[str, Synthesised]:
+    """Synthesise the stack of each stage without the functions' code, once for all processes of a run."""
     folder.mkdir(exist_ok=True)
-    path = folder / "cdk.out" / "Bulkqa.template.json"
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "done").exists():
-            _synthesise(stage, folder)
+            _synthesise(folder)
             (folder / "done").touch()
-    return Synthesised(json.loads(path.read_text("utf-8")), path)
+    found = {}
+    for name in STAGES:
+        path = folder / name / "Bulkqa.template.json"
+        found[name] = Synthesised(json.loads(path.read_text("utf-8")), path)
+    return found
 
 
-def _synthesise(stage: Stage, folder: Path) -> None:
-    if shutil.which("node") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("the stack cannot be synthesised without Node")
-        pytest.skip("the stack cannot be synthesised without Node")
-    os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "1")
+def _synthesise(folder: Path) -> None:
+    with or_skip():
+        need_node()
     import aws_cdk as cdk
     from aws_cdk import aws_lambda as lambda_
     from cdk_nag import AwsSolutionsChecks
@@ -117,21 +117,28 @@ def _synthesise(stage: Stage, folder: Path) -> None:
 
     (folder / "code").mkdir(exist_ok=True)
     (folder / "code" / "empty").touch()
-    app = cdk.App(outdir=str(folder / "cdk.out"))
-    # Raises as it synthesises where there is a finding that nobody has accepted.
-    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-    code = lambda_.Code.from_asset(str(folder / "code"))
-    BulkqaStack(app, "Bulkqa", stage=stage, code=code)
-    app.synth()
+    for name, stage in STAGES.items():
+        app = cdk.App(outdir=str(folder / name))
+        # Raises as it synthesises where there is a finding that nobody has accepted.
+        cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+        code = lambda_.Code.from_asset(str(folder / "code"))
+        BulkqaStack(app, "Bulkqa", stage=stage, code=code)
+        app.synth()
 
 
 @pytest.fixture(scope="session")
-def production(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+def stacks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Synthesised]:
+    """The stack of every stage."""
+    return synthesise(shared_folder(tmp_path_factory, "stacks"))
+
+
+@pytest.fixture(scope="session")
+def production(stacks: dict[str, Synthesised]) -> Synthesised:
     """The stack of a stage that keeps what it has, with images elsewhere and a topic for alarms."""
-    return synthesise(STAGES["production"], shared_folder(tmp_path_factory, "production"))
+    return stacks["production"]
 
 
 @pytest.fixture(scope="session")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+def sandbox(stacks: dict[str, Synthesised]) -> Synthesised:
     """The stack of a stage that leaves nothing, with the sample."""
-    return synthesise(STAGES["sandbox"], shared_folder(tmp_path_factory, "sandbox"))
+    return stacks["sandbox"]

@@ -3,7 +3,6 @@
 import pytest
 
 from bulkqa import jobs
-from infra.storage import OUTPUT
 from tests.infra.conftest import Synthesised
 
 
@@ -38,8 +37,7 @@ def test_what_ground_truth_wrote_has_an_end(sandbox: Synthesised) -> None:
     """Its output goes after the stage's days; nothing else does while it is current."""
     rules = sandbox.only("AWS::S3::Bucket")["Properties"]["LifecycleConfiguration"]["Rules"]
     expiring = [rule for rule in rules if "ExpirationInDays" in rule]
-    assert [(rule["Prefix"], rule["ExpirationInDays"]) for rule in expiring] == [("output/", 3)]
-    assert OUTPUT == jobs.OUTPUT
+    assert [(rule["Prefix"], rule["ExpirationInDays"]) for rule in expiring] == [(jobs.OUTPUT, 3)]
 
 
 def test_the_table_is_the_published_one(production: Synthesised) -> None:

@@ -66,6 +66,24 @@ def test_a_launch_follows_a_plan(cloud: Cloud) -> None:
         launch(cloud, sample=f"{HERE}/uploads/plan.json")
 
 
+def test_a_launch_with_a_gate(cloud: Cloud) -> None:
+    """The gate is fetched, checked and kept; one that cannot be used is refused and nothing written."""
+    upload(cloud)
+    cloud.put("uploads/gate.yaml", b"precision: {at_least: 0.9, slices: [{label: Bird}]}")
+    with pytest.raises(InputError, match=f"{HERE}/uploads/gate.yaml: there is no slice 'label = Bird'"):
+        launch(cloud, gate=f"{HERE}/uploads/gate.yaml")
+    assert cloud.files("jobs/") == {}
+    gate = b"precision: {at_least: 0.9, slices: [{label: Dog}]}"
+    cloud.put("uploads/gate.yaml", gate)
+    launch(cloud, gate=f"{HERE}/uploads/gate.yaml")
+    files = cloud.files("jobs/dogs/")
+    assert files["jobs/dogs/gate.txt"] == gate
+    stored = {"key": "jobs/dogs/gate.txt", "sha256": hashlib.sha256(gate).hexdigest()}
+    assert json.loads(files["jobs/dogs/job.json"])["gate"] == stored
+    with pytest.raises(ConflictError, match="a gate"):
+        launch(cloud)
+
+
 def test_a_launch_writes_the_whole_job(cloud: Cloud) -> None:
     """A corpus becomes rows, batches, a manifest and job.json, all counted in the reply."""
     data = upload(cloud)

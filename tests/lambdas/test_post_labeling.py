@@ -155,12 +155,12 @@ def shuffled(names: list[str]) -> list[str]:
 def test_a_vote_lands_on_its_picture_whatever_the_order_of_keys(
     cloud: Cloud, arrange: Callable[[list[str]], list[str]], style: str
 ) -> None:
-    """Of 25 pictures only number 2 is rejected: in any order of keys, that one row alone changes."""
-    (keys,) = launched(cloud)
-    boxes = {style.format(place): box for place, box in enumerate(answer(wrong=[2]).values())}
+    """Of 12 pictures only number 2 is rejected: in any order of keys, that one row alone changes."""
+    (keys,) = launched(cloud, 12)
+    boxes = {style.format(place): box for place, box in enumerate(answer(12, wrong=[2]).values())}
     text = json.dumps({name: boxes[name] for name in arrange(list(boxes))})
     assert content(deliver(cloud, entry(0, {ANA: text})))["disconfirmed"] == [2]
-    expected = [(1, 0, 0)] * 25
+    expected = [(1, 0, 0)] * 12
     expected[2] = (0, 1, 0)
     assert table_counts(cloud, keys) == expected
 
@@ -170,8 +170,8 @@ def test_an_event_delivered_again_changes_nothing(cloud: Cloud) -> None:
 
     Nothing in it depends on time: no call carries a token that a service forgets.
     """
-    (keys,) = launched(cloud)
-    entries = [entry(0, {ANA: answer(wrong=[2]), BEN: answer(unsure=[3])})]
+    (keys,) = launched(cloud, 5)
+    entries = [entry(0, {ANA: answer(5, wrong=[2]), BEN: answer(5, unsure=[3])})]
     post = cloud.function("post_labeling")
     first, before = deliver(cloud, *entries, post=post), cloud.rows()
     assert counts(before[keys[2]]) == (1, 1, 0)
@@ -182,18 +182,18 @@ def test_an_event_delivered_again_changes_nothing(cloud: Cloud) -> None:
 
 
 @unmeasured
-@pytest.mark.parametrize("done", [0, 1, 12, 24])
+@pytest.mark.parametrize("done", [0, 1, 6, 11])
 def test_a_crash_half_way_and_a_second_delivery_count_each_vote_once(cloud: Cloud, done: int) -> None:
     """Whatever of an event was counted when the function died, the next delivery adds the rest alone."""
-    (keys,) = launched(cloud)
-    entries = [entry(0, {ANA: answer(wrong=[2]), BEN: answer(), CEM: answer(unsure=[9])})]
+    (keys,) = launched(cloud, 12)
+    entries = [entry(0, {ANA: answer(12, wrong=[2]), BEN: answer(12), CEM: answer(12, unsure=[9])})]
     cloud.traffic.crash_after(done, "UpdateItem")
     with pytest.raises(Crash):
         deliver(cloud, *entries)
     cloud.traffic.on_call = None
     assert sum(map(sum, table_counts(cloud, keys))) == 3 * done
     deliver(cloud, *entries)
-    expected = [(3, 0, 0)] * 25
+    expected = [(3, 0, 0)] * 12
     expected[2], expected[9] = (2, 1, 0), (2, 0, 1)
     assert table_counts(cloud, keys) == expected
 
@@ -213,12 +213,12 @@ def test_a_crash_before_counting_loses_no_answer(cloud: Cloud, done: int) -> Non
 
 def test_three_workers_give_one_result_and_three_votes_a_picture(cloud: Cloud) -> None:
     """An object has one result however many workers answered it, and every picture has all their votes."""
-    (keys,) = launched(cloud)
-    reply = deliver(cloud, entry(0, dict.fromkeys(WORKERS, answer())))
+    (keys,) = launched(cloud, 5)
+    reply = deliver(cloud, entry(0, dict.fromkeys(WORKERS, answer(5))))
     assert ids(reply) == ["0"]
     assert content(reply)["workers"] == 3
-    assert table_counts(cloud, keys) == [(3, 0, 0)] * 25
-    assert cloud.metrics()["VotesCounted"] == 75
+    assert table_counts(cloud, keys) == [(3, 0, 0)] * 5
+    assert cloud.metrics()["VotesCounted"] == 15
 
 
 def test_fewer_answers_than_workers_are_taken(cloud: Cloud) -> None:
@@ -696,14 +696,14 @@ def test_each_batch_file_is_read_once_an_event(cloud: Cloud) -> None:
 
 def test_votes_cost_one_write_a_picture(cloud: Cloud) -> None:
     """Three workers' votes on a picture are one write; delivered again, they are one that is refused."""
-    launched(cloud, 50)
-    entries = [entry(number, dict.fromkeys(WORKERS, answer(wrong=[number]))) for number in (0, 1)]
+    launched(cloud, 20, batch_size=10)
+    entries = [entry(number, dict.fromkeys(WORKERS, answer(10, wrong=[number]))) for number in (0, 1)]
     for most in (1.05, 1.0):
         cloud.traffic.calls.clear()
         deliver(cloud, *entries)
-        assert 0.9 <= cloud.traffic.number_of("UpdateItem") / 50 <= most
+        assert 0.9 <= cloud.traffic.number_of("UpdateItem") / 20 <= most
         assert cloud.traffic.number_of("GetItem") == 0
-    assert cloud.metrics()["VotesAlreadyCounted"] == 150
+    assert cloud.metrics()["VotesAlreadyCounted"] == 60
 
 
 def test_a_reply_stays_small(cloud: Cloud) -> None:

@@ -15,7 +15,7 @@ from bulkqa.flow.report import tabulate
 from bulkqa.shipped import shipped
 from bulkqa.steps.document import as_json
 from tests.ground_truth import WORKERS, Event, GroundTruth, LabelingJob, Spelling
-from tests.lambdas.conftest import BUCKET, Cloud, event, unmeasured
+from tests.lambdas.conftest import BUCKET, Cloud, event, service_error, unmeasured
 
 TEMPLATE = shipped("templates/worker.liquid.html").read_text("utf-8")
 ANA, BEN, CEM = WORKERS
@@ -23,14 +23,15 @@ ANA, BEN, CEM = WORKERS
 REPORT = f"s3://{BUCKET}/jobs/dogs/report"
 
 
-def launched(cloud: Cloud, items: int = 30, job: str = "dogs") -> None:
+def launched(cloud: Cloud, items: int = 30, job: str = "dogs", **asked: Any) -> None:
     """Launch a job by the function: pages of five of two labels, the second with half of them."""
     rows = [
         {"image": f"s3://{BUCKET}/{n:03d}.jpg", "label": "Dog" if n % 3 else "Cat", "confidence": 80 + n % 20}
         for n in range(items)
     ]
     cloud.put("uploads/corpus.csv", "".join(json.dumps(row) + "\n" for row in rows).encode())
-    assert cloud.function("launch")(event("direct-launch", job=job, batch_size=5))["items"] == items
+    request = event("direct-launch", job=job, batch_size=5, **asked)
+    assert cloud.function("launch")(request)["items"] == items
 
 
 def labeling_job(cloud: Cloud, part: int = 0, attempt: int = 1, **changes: Any) -> GroundTruth:
@@ -324,3 +325,110 @@ def test_the_rows_of_other_jobs_do_not_count(cloud: Cloud) -> None:
     detail = report(cloud, over)
     assert (detail["job"], detail["confirmed"], detail["correct"]) == ("dogs-2", 30, 1.0)
     assert report(cloud, ended())["confirmed"] < 30
+
+
+def gated(cloud: Cloud, gate: str) -> GroundTruth:
+    """Launch a job with a gate; return Ground Truth with a labeling job of it."""
+    address = cloud.put("uploads/gate.yaml", gate.encode())
+    launched(cloud, gate=address)
+    return labeling_job(cloud)
+
+
+def told(cloud: Cloud, over: Event) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Have the function report the end; return the gate's event, checked for its form, and the verdict."""
+    cloud.traffic.calls.clear()
+    cloud.function("report")(over)
+    ready, gate = [asked["Entries"][0] for name, asked in cloud.traffic.calls if name == "PutEvents"]
+    assert ready["DetailType"] == "bulkqa Report Ready"
+    assert (gate["Source"], gate["EventBusName"]) == ("bulkqa", "default")
+    assert gate["Resources"] == over["resources"]
+    detail = json.loads(gate["Detail"])
+    assert detail.keys() == {"schema", "job", "reason", "verdict"}
+    assert (detail["schema"], detail["job"], detail["verdict"]) == (1, "dogs", f"{REPORT}/verdict.json")
+    assert "\n" not in detail["reason"]
+    return {"type": gate["DetailType"], **detail}, written(cloud, "verdict.json")
+
+
+def test_a_gate_that_is_passed_is_told(cloud: Cloud) -> None:
+    """All confirmed: the verdict lies beside the report, and an event of its own tells where."""
+    truth = gated(cloud, "precision: {at_least: 0.95}")
+    event, verdict = told(cloud, truth.play(lambda *_: Decision.CONFIRM))
+    assert (event["type"], event["reason"]) == ("bulkqa Gate Passed", "9 checks passed")
+    assert verdict["validation_ok"]
+    assert cloud.metrics()["GatePassed"] == 1
+    assert logged(cloud)["level"] == "INFO"
+
+
+def test_a_gate_that_fails_is_told(cloud: Cloud) -> None:
+    """Wrong labels: the event has the reason in a line, the metric is counted, and the verdict says where."""
+    truth = gated(cloud, "precision: {at_least: 0.95, slices: [label]}")
+    over = truth.play(lambda _, image: Decision.DISCONFIRM if image.endswith("000.jpg") else Decision.CONFIRM)
+    event, verdict = told(cloud, over)
+    assert event["type"] == "bulkqa Gate Failed"
+    assert event["reason"] == "precision, label = Cat: 0.9, below the lower bound 0.95 by 0.05"
+    assert "validation_ok" not in verdict
+    (failed,) = verdict["metric_validations_per_slice"]
+    assert failed["failures"][0]["metric_value"] == {"double_value": 0.9}
+    assert cloud.metrics()["GateFailed"] == 1
+
+
+def test_a_gate_without_enough_reviews_is_undecided(cloud: Cloud) -> None:
+    """What was reviewed is right and some was not reviewed: not passed, and told as that."""
+    truth = gated(cloud, "precision: {at_least: 0.95, slices: overall}")
+    truth.hand_out()
+    truth.review(lambda *_: Decision.CONFIRM, expired=lambda _, page: page == "1")
+    truth.consolidate()
+    event, verdict = told(cloud, truth.finish())
+    assert event["type"] == "bulkqa Gate Undecided"
+    assert event["reason"].endswith("Not enough data: 5 of 30 items are not reviewed")
+    assert "validation_ok" not in verdict
+    assert cloud.metrics()["GateUndecided"] == 1
+
+
+def test_nothing_reviewed_fails_the_gate(cloud: Cloud) -> None:
+    """A labeling job that nobody worked on lets no model out."""
+    truth = gated(cloud, "precision: {at_least: 0, slices: overall}")
+    truth.hand_out()
+    assert told(cloud, truth.finish())[0]["type"] == "bulkqa Gate Failed"
+
+
+def test_an_earlier_job_as_baseline(cloud: Cloud) -> None:
+    """The gate may ask for no less than an earlier job; its votes are counted as they stand."""
+    launched(cloud, job="baseline")
+    manifest = f"s3://{BUCKET}/jobs/baseline/manifest.json"
+    earlier = labeling_job(cloud, name="baseline--000-1", manifest=manifest)
+    report(cloud, earlier.play(lambda *_: Decision.CONFIRM))
+    truth = gated(cloud, "precision: {not_worse_than_baseline_by: 0.01, slices: overall}")
+    over = truth.play(lambda _, image: Decision.DISCONFIRM if image.endswith("000.jpg") else Decision.CONFIRM)
+    event, _ = told(cloud, over)
+    assert event["type"] == "bulkqa Gate Failed"
+    assert "changed by -0.0333" in event["reason"]
+    cloud.s3.delete_object(Bucket=BUCKET, Key="jobs/baseline/job.json")
+    event, verdict = told(cloud, over)
+    assert event["type"] == "bulkqa Gate Failed"
+    assert "the baseline is missing" in event["reason"]
+    assert not verdict.get("rubber_stamp")
+
+
+def test_the_same_event_again_tells_the_same_of_the_gate(cloud: Cloud) -> None:
+    """A second delivery writes the same verdict and says the same."""
+    truth = gated(cloud, "precision: {at_least: 0.95}")
+    over = truth.play(opinion)
+    assert told(cloud, over) == told(cloud, over)
+
+
+@unmeasured
+def test_a_bus_that_fails_is_asked_again_for_the_gate(cloud: Cloud) -> None:
+    """Where only the gate's event cannot be put, the invocation fails, and made again it does the whole."""
+    truth = gated(cloud, "precision: {at_least: 0.95}")
+    over = truth.play(opinion)
+
+    def check(name: str, arguments: Any) -> None:
+        if name == "PutEvents" and "Gate" in arguments["Entries"][0]["DetailType"]:
+            raise service_error(name, "InternalError", 500)
+
+    cloud.traffic.on_call = check
+    with pytest.raises(BulkqaError, match="InternalError"):
+        cloud.function("report")(over)
+    cloud.traffic.on_call = None
+    told(cloud, over)

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent.parent
 HEAVY = {
     *("numpy", "scipy", "sklearn", "pandas", "polars", "pyarrow", "duckdb", "matplotlib"),
     *("pydantic", "jinja2", "liquid", "typer", "rich", "uvicorn", "starlette", "moto"),
+    *("google", "yaml"),
 }
 
 CODE = """

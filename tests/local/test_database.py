@@ -84,6 +84,7 @@ def test_it_is_kept_with_full_synchronisation(database: Database) -> None:
     assert database.write(lambda db: db.execute("PRAGMA synchronous").fetchone()) == (2,)
 
 
+@pytest.mark.slow
 def test_two_processes_write_at_the_same_time(database: Database, tmp_path: Path) -> None:
     """Writers of two processes wait for each other; nothing is lost."""
     code = (
