@@ -14,7 +14,8 @@ from typing import NamedTuple
 from bulkqa import parquet
 from bulkqa.errors import InputError
 from bulkqa.evaluation.cells import THRESHOLDS, Cells
-from bulkqa.flow.evidence import Counts, Evidence, Pairs, Value
+from bulkqa.flow.calibration import auroc_interval
+from bulkqa.flow.evidence import Bounds, Counts, Evidence, Pairs, Value
 from bulkqa.flow.records import Records, Rejected, printable
 from bulkqa.flow.slices import Feature, Finder, MetricKey, Metrics, Slice, SliceSpec, SubKey
 
@@ -91,9 +92,10 @@ def measure(
 ) -> Metrics:
     """Return the metrics of every slice that `slices` cover. `name` is what messages call the file.
 
-    Shares of unweighted examples come with their counts. Of two models, the first the candidate, accuracies
-    come with the pairs that a paired test needs. Raises `InputError` naming line and column where a row lacks
-    what is asked for: a gate passes over nothing.
+    Shares of unweighted examples come with their counts, areas under the ROC curve with their 95 % interval,
+    but not those over several classes, which are no independent examples. Of two models, the first the
+    candidate, accuracies come with the pairs that a paired test needs. Raises `InputError` naming line and
+    column where a row lacks what is asked for: a gate passes over nothing.
 
     Of two rows called positive, one is:
 
@@ -282,7 +284,8 @@ def _value(one: Measure, of_class: Mapping[Class, Cells], counted: bool) -> Valu
             together.include(cells, weights.get(int(name), 0.0) if weights and name is not None else 1.0)
         if one.kind in COUNTS:  # a row is one example, however many classes
             return Value(next(iter(of_class.values())).weight)
-        return _of_cells(one, together, counted and not weights)
+        # Several classes of one row are no independent examples.
+        return _of_cells(one, together, counted and len(of_class) == 1)
     total = weighed = 0.0
     for class_id, weight in one.class_weights:
         cells = of_class.get(str(class_id))
@@ -305,7 +308,11 @@ _OF_COUNTS: Mapping[str, Callable[..., float]] = {
 
 def _of_cells(one: Measure, cells: Cells, counted: bool) -> Value:
     if one.kind == "AUC":
-        return Value(cells.auc(one.curve, one.summation, one.points))
+        area = cells.auc(one.curve, one.summation, one.points)
+        right, wrong = cells.positives, cells.weight - cells.positives
+        if not counted or one.curve != "ROC" or math.isnan(area) or not right.is_integer():
+            return Value(area)
+        return Value(area, Bounds(*auroc_interval(min(area, 1.0), round(right), round(wrong))))
     if one.kind in COUNTS:
         return Value(cells.weight)
     if one.kind == "MeanLabel":

@@ -23,7 +23,8 @@ from bulkqa.evaluation.measures import (
     measure,
     read,
 )
-from bulkqa.flow.evidence import Counts, Pairs
+from bulkqa.flow.calibration import auroc_interval
+from bulkqa.flow.evidence import Bounds, Counts, Pairs
 from bulkqa.flow.slices import MetricKey, Metrics, Slice, SliceSpec, SubKey
 
 pytestmark = pytest.mark.slow  # loading scikit-learn takes long
@@ -251,6 +252,20 @@ def test_shares_say_what_was_counted() -> None:
     assert plain.evidence == Counts(23, 29)
     assert weighted is not None
     assert weighted.evidence is None
+
+
+def test_areas_have_an_interval() -> None:
+    """An area comes with the interval that the report gives it, and not over classes or with weights."""
+    asked = [Measure("AUC", "auc"), Measure("AUC", "pr", curve="PR"), Measure("Recall", "recall")]
+    found = measure(two_classes(), Columns("label", {"": "new"}), asked)
+    area = found.get(0, MetricKey("auc"))
+    assert area is not None
+    assert area.evidence == Bounds(*auroc_interval(area.point, 31, 29))
+    evidence = [found.get(0, MetricKey("pr"))]
+    for rows, weight in ((three_classes(), None), (two_classes(), "weight")):
+        of_all = measure(rows, Columns("label", {"": "new"}, weight), asked)
+        evidence += [of_all.get(0, MetricKey(name)) for name in ("auc", "pr", "recall")]
+    assert [value and value.evidence for value in evidence] == [None] * 7
 
 
 def test_two_models_are_paired() -> None:
