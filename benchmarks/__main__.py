@@ -5,7 +5,7 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import aws, confusion, curves, gate, launch, portal, report, thresholds
+from benchmarks import aws, confusion, curves, gate, gate_rows, launch, portal, report, thresholds
 
 ALL = {
     "launch": launch.run,
@@ -15,6 +15,7 @@ ALL = {
     "confusion": confusion.run,
     "curves": curves.run,
     "gate": gate.run,
+    "gate_rows": gate_rows.run,
     "thresholds": thresholds.run,
 }
 
