@@ -342,28 +342,26 @@ def test_start_asks_as_it_is_told(blobs: S3Blobs, sagemaker: SageMaker) -> None:
     assert (task["TaskTitle"], task["TaskDescription"]) == ("Hunde?", "Oder nicht?")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("--title", "t" * 129), "title: 129 characters"),
-        (("--description", "two\nlines"), "description"),
-        (("--reviewers", "10"), "reviewers: 10"),
-        (("--time-limit", "29"), "time limit"),
-        (("--available-for", "1"), "availability"),
-        (("--max-concurrent", "5001"), "tasks at once"),
-        (("--workteam", WORKTEAM.replace(REGION, "eu-west-1")), "eu-west-1"),
-        (("--workteam", WORKTEAM.replace("private-crowd/reviewers", "public-crowd/default")), "strangers"),
-    ],
-)
 def test_start_refuses_before_any_call(
-    blobs: S3Blobs, sagemaker: SageMaker, arguments: tuple[str, ...], said: str
+    blobs: S3Blobs, sagemaker: SageMaker, subtests: pytest.Subtests
 ) -> None:
     """What Ground Truth would refuse is an error of usage, and SageMaker hears nothing of it."""
-    run = job("start", *arguments)
-    assert (run.code, run.out) == (2, "")
-    assert said in run.err
-    assert sagemaker.calls == []
-    assert not list(blobs.keys("jobs/dogs/labeling-jobs/"))
+    for option, value, said in (
+        ("--title", "t" * 129, "title: 129 characters"),
+        ("--description", "two\nlines", "description"),
+        ("--reviewers", "10", "reviewers: 10"),
+        ("--time-limit", "29", "time limit"),
+        ("--available-for", "1", "availability"),
+        ("--max-concurrent", "5001", "tasks at once"),
+        ("--workteam", WORKTEAM.replace(REGION, "eu-west-1"), "eu-west-1"),
+        ("--workteam", WORKTEAM.replace("private-crowd/reviewers", "public-crowd/default"), "strangers"),
+    ):
+        with subtests.test(said):
+            run = job("start", option, value)
+            assert (run.code, run.out) == (2, "")
+            assert said in run.err
+            assert sagemaker.calls == []
+            assert not list(blobs.keys("jobs/dogs/labeling-jobs/"))
 
 
 def test_start_can_be_mended(blobs: S3Blobs, sagemaker: SageMaker, s3: Any, bucket: str) -> None:
@@ -566,29 +564,31 @@ def test_pictures_that_cannot_be_looked_into_are_a_warning(
     assert "could not check" in run.err
 
 
-@pytest.mark.parametrize("missing", sorted(IN_STACK))
 def test_a_stack_has_to_have_all_that_is_needed(
-    blobs: S3Blobs, sagemaker: SageMaker, ministack: Server, missing: str
+    blobs: S3Blobs, sagemaker: SageMaker, ministack: Server, subtests: pytest.Subtests
 ) -> None:
     """Where an older stack lacks an output, it is named."""
-    stack, _ = stack_with(ministack, {key: value for key, value in IN_STACK.items() if key != missing})
-    run = job("start", "--stack", stack)
-    assert run.code == 4
-    assert missing in run.err
-    assert sagemaker.calls == []
+    for missing in IN_STACK:
+        with subtests.test(missing):
+            there = {key: value for key, value in IN_STACK.items() if key != missing}
+            run = job("start", "--stack", stack_with(ministack, there)[0])
+            assert run.code == 4
+            assert missing in run.err
+            assert sagemaker.calls == []
 
 
-@pytest.mark.parametrize("what", ["start", "status", "stop"])
 def test_a_labeling_job_needs_a_stack_and_a_job(
-    blobs: S3Blobs, what: str, monkeypatch: pytest.MonkeyPatch
+    blobs: S3Blobs, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
     """A job that is not there, and a missing stack, are named."""
-    team = ("--workteam", WORKTEAM) if what == "start" else ()
-    nothing = bulkqa("job", what, "cats", *team)
-    assert (nothing.code, "no job 'cats'" in nothing.err) == (2, True)
-    monkeypatch.delenv("BULKQA_STACK")
-    nowhere = job(what)
-    assert (nowhere.code, "--stack" in nowhere.err) == (2, True)
+    for what, team in (("start", ("--workteam", WORKTEAM)), ("status", ()), ("stop", ())):
+        with subtests.test(what):
+            nothing = bulkqa("job", what, "cats", *team)
+            assert (nothing.code, "no job 'cats'" in nothing.err) == (2, True)
+            with monkeypatch.context() as patch:
+                patch.delenv("BULKQA_STACK")
+                nowhere = job(what)
+            assert (nowhere.code, "--stack" in nowhere.err) == (2, True)
 
 
 def test_the_stacks_own_work_team_reviews_where_no_other_is_named(

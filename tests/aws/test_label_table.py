@@ -52,7 +52,7 @@ def three_votes_each(rows: Sequence[Item]) -> list[Vote]:
 @pytest.mark.slow
 def test_calls_per_row(client: Any, table: DynamoLabelTable) -> None:
     """Fresh 1/25, launched again 1/25 + 1, three votes 1, the same again 1, one more 2, read 1/100."""
-    rows = items(200)
+    rows = items(125)
     wire = Wire(client)
 
     def calls() -> dict[str, int]:
@@ -61,19 +61,19 @@ def test_calls_per_row(client: Any, table: DynamoLabelTable) -> None:
         return made
 
     table.launch(rows, FIRST)
-    assert calls() == {"BatchExecuteStatement": 8}
+    assert calls() == {"BatchExecuteStatement": 5}
     table.launch(rows, Origin("second", "2027-01-01T00:00:00Z"))
-    assert calls() == {"BatchExecuteStatement": 8, "UpdateItem": 200}
+    assert calls() == {"BatchExecuteStatement": 5, "UpdateItem": 125}
     votes = three_votes_each(rows)
-    assert table.record(votes).counted == 600
-    assert calls() == {"UpdateItem": 200}
-    assert table.record(votes).already == 600
-    assert calls() == {"UpdateItem": 200}
+    assert table.record(votes).counted == 375
+    assert calls() == {"UpdateItem": 125}
+    assert table.record(votes).already == 375
+    assert calls() == {"UpdateItem": 125}
     late = [Vote((row.image, row.label), "first/late", Decision.CONFIRM) for row in rows]
     recorded = table.record([*votes, *late])
-    assert (recorded.counted, recorded.already) == (200, 600)
-    assert calls() == {"UpdateItem": 400}
-    assert len(table.get([(row.image, row.label) for row in rows])) == 200
+    assert (recorded.counted, recorded.already) == (125, 375)
+    assert calls() == {"UpdateItem": 250}
+    assert len(table.get([(row.image, row.label) for row in rows])) == 125
     assert calls() == {"BatchGetItem": 2}
     assert table.record([Vote(("ghost", "Dog"), "first/ana", Decision.CONFIRM)]).unknown == (
         ("ghost", "Dog"),
